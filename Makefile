@@ -1,0 +1,51 @@
+# Two commands matter: `make demo` and `make test`. Both need Python 3.11 or newer and a package registry, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(VENV)/.run-installed
+DEV := $(VENV)/.dev-installed
+
+.PHONY: demo test lint format types imports unit bench docs clean
+
+demo: $(RUN) ## the main job on this machine, with no account
+	@$(BIN)/luminalog-sidecar demo $(ARGS)
+
+test: lint types imports unit ## everything that must hold
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=…"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN): $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(DEV): $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(RUN)
+
+lint: $(DEV)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: $(DEV) ## write the code the way `make test` wants it
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: $(DEV)
+	$(BIN)/mypy
+
+imports: $(DEV)
+	$(BIN)/lint-imports
+
+unit: $(DEV)
+	$(BIN)/pytest -n auto $(ARGS)
+
+bench: $(DEV) ## speed, as ratios measured side by side
+	$(BIN)/python -m benchmarks.replay $(ARGS)
+
+docs: $(DEV) ## pages that are generated from the code
+	$(BIN)/python -m sidecar.config.reference > docs/configuration.md
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

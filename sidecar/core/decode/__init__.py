@@ -1,0 +1,1 @@
+"""From the bytes of one stream to its records."""

@@ -1,0 +1,108 @@
+"""What a decoder is to its stream, and what both hand on.
+
+A decoder turns one line after another into drafts: records whose time may still be missing. The stream around it frames
+the bytes, settles times and keeps the position. A new format is one more file with a `Decoder` and one more entry in
+`registry.py`.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Protocol
+
+import msgspec
+
+from sidecar.core.levels import Level
+from sidecar.core.records import Record
+
+UNTIMED = -1
+"""`Record.time` of a draft that carries no usable time."""
+
+
+class DecodeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How one input's bytes are read."""
+
+    format: str = "auto"
+    """A key of `registry.FORMATS`."""
+    timezone: str = "UTC"
+    """IANA zone of times that are written without one."""
+    default_level: Level = Level.INFO
+    """Level of a record that has none, no error type and no stack trace."""
+    max_line_bytes: int = 1024 * 1024
+    """Longer lines are kept truncated."""
+
+
+class Decoded(msgspec.Struct, gc=False):
+    """A record and what the bytes around it tell."""
+
+    record: Record
+    arrival: int
+    """Wall clock when its first line was complete, nanoseconds since the epoch."""
+    followed: bool = False
+    """The stream delivered bytes behind this record within the same call, unfinished ones included."""
+    zoneless: bool = False
+    """Its time was written without a zone, and believed."""
+
+
+class Rejected(enum.StrEnum):
+    """Why a line of the declared format became no record; label of `luminalog_records_rejected_total`."""
+
+    INVALID_JSON = "invalid_json"
+    NOT_AN_OBJECT = "not_an_object"
+    TOO_DEEP = "too_deep"
+
+
+class StreamStats(msgspec.Struct, kw_only=True):
+    """What a stream did since it was last asked."""
+
+    records: int = 0
+    rejected: dict[Rejected, int] = {}
+    truncated: int = 0
+    """Lines longer than `max_line_bytes`."""
+    joined: int = 0
+    """Continuation lines that became part of a record."""
+    dropped: int = 0
+    """Continuation lines that came too late or were too many: consumed with their record, not kept."""
+    skewed: int = 0
+    """Records whose time lay too far ahead of their arrival, at which they count."""
+    skewed_zoneless: int = 0
+    """Those of them whose time was written without a zone: `timezone` may be wrong."""
+    ahead: int = 0
+    """How far the last of those lay ahead of its arrival, nanoseconds."""
+
+    def take(self) -> StreamStats:
+        """Return the counts so far and start again at nothing."""
+        taken = StreamStats(**msgspec.structs.asdict(self))
+        for name, value in msgspec.structs.asdict(StreamStats()).items():
+            setattr(self, name, value)
+        return taken
+
+    def reject(self, reason: Rejected) -> None:
+        """Count a rejected line."""
+        self.rejected[reason] = self.rejected.get(reason, 0) + 1
+
+
+class Decoder(Protocol):
+    """Turns the lines of one stream into drafts, in order.
+
+    It may hold the latest lines back as long as the next one could belong to them. What it remembers beyond those lines
+    is its state; a decoder made from that state and fed the held lines again does the same as before.
+    """
+
+    def push(self, line: bytes, cut: bool, arrival: int, out: list[Decoded]) -> int:
+        """Take a line without its newline, append what it finishes; return how many lines are held now.
+
+        `cut`: the rest of the line is missing. It must not be held then.
+        """
+
+    def hole(self, out: list[Decoded]) -> None:
+        """Bytes are missing here: nothing behind continues anything before."""
+
+    def flush(self, out: list[Decoded]) -> None:
+        """Finish what is held. What would have continued it later belongs to it all the same, and is dropped."""
+
+    def due(self) -> int | None:
+        """Return when what is held has waited long enough (nanoseconds), None if nothing is."""
+
+    def state(self) -> bytes:
+        """Return what to remember, as of before the held lines."""

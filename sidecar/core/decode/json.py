@@ -1,0 +1,43 @@
+"""Format `json`: every line is an object; what is none is rejected with its reason."""
+
+from __future__ import annotations
+
+from sidecar.core.decode.base import Decoded, DecodeOptions, Rejected, StreamStats
+from sidecar.core.decode.bounds import clip_line
+from sidecar.core.decode.json_object import read_object
+from sidecar.core.decode.objects import ObjectReader
+from sidecar.core.timestamps import TimeReader
+
+_PADDING = " \t\r\f\v\ufeff"
+
+
+class JsonDecoder:
+    """Reads JSON lines. Holds nothing back and remembers nothing."""
+
+    def __init__(self, options: DecodeOptions, stats: StreamStats, state: bytes = b"") -> None:
+        self._stats = stats
+        self._objects = ObjectReader(options, TimeReader(options.timezone))
+
+    def push(self, line: bytes, cut: bool, arrival: int, out: list[Decoded]) -> int:
+        """Take a line."""
+        fields = read_object(line, cut=cut)
+        if isinstance(fields, Rejected):
+            if line.strip():
+                self._stats.reject(fields)
+        else:
+            out.append(self._objects.draft(fields, clip_line(line).strip(_PADDING), arrival, cut=cut))
+        return 0
+
+    def hole(self, out: list[Decoded]) -> None:
+        """Nothing is ever continued."""
+
+    def flush(self, out: list[Decoded]) -> None:
+        """Nothing is ever held."""
+
+    def due(self) -> int | None:
+        """Nothing is ever held."""
+        return None
+
+    def state(self) -> bytes:
+        """Nothing is remembered."""
+        return b""

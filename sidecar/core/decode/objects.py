@@ -1,0 +1,229 @@
+"""Turns a decoded object, whatever format it came in, into a draft of a record.
+
+Precedence, from what the object says outright to what can be told from its texts: a value from the key lists; what the
+stack trace says; what the message begins with. A value that cannot be what its key promises (a level that is no level,
+a date that is none, an empty text) counts as absent, and the next key of the list gets its turn.
+"""
+
+from __future__ import annotations
+
+from sidecar.core.decode.base import UNTIMED, Decoded, DecodeOptions
+from sidecar.core.decode.bounds import MAX_MESSAGE, MAX_NAME, clip_stack
+from sidecar.core.decode.json_object import Fields, read_object
+from sidecar.core.decode.keys import Candidate, Plan, plan_of
+from sidecar.core.error_type import PANIC, Trace, read_stack, type_from_message
+from sidecar.core.fields import as_text, resolve
+from sidecar.core.folding import fold
+from sidecar.core.levels import Level, Scale, level_from_value
+from sidecar.core.records import Record
+from sidecar.core.timestamps import TimeReader
+
+MAX_WRAPPINGS = 3
+"""JSON inside a `log` or `message` text, again and again: a runtime's around a shipper's around the application's."""
+
+Layer = tuple[Fields, Plan]
+
+
+class ObjectReader:
+    """Makes drafts of one input's objects."""
+
+    def __init__(self, options: DecodeOptions, times: TimeReader) -> None:
+        self._default = options.default_level
+        self._read_time = times.read_value
+
+    def draft(
+        self, fields: Fields, line: str, arrival: int, *, cut: bool = False, around: Fields | None = None
+    ) -> Decoded:
+        """Return a draft.
+
+        `line` is the record as logged, already bounded; `arrival` in nanoseconds; `cut` says that the object lacks its
+        end; `around` holds fields that stand in for those that it has not got.
+        """
+        plan = plan_of(fields)
+        layers = [(fields, plan)]
+        if plan.wrapped:
+            layers = _unwrap(fields, plan, cut, MAX_WRAPPINGS)
+            if len(layers) > 1:
+                fields = _merge([*(layer for layer, _ in layers), fields])
+        if around:
+            layers.append((around, plan_of(around)))
+
+        time, zoneless = UNTIMED, False
+        level: Level | None = None
+        message: str | None = None
+        error_type: str | None = None
+        stack: str | None = None
+        service: str | None = None
+        host: str | None = None
+        environment: str | None = None
+        trace_id: str | None = None
+        errors: list[object] = []
+        for layer, plan in layers:
+            if time == UNTIMED:
+                for key, rest in plan.time:
+                    reading = self._read_time(layer[key] if rest is None else _value(layer, key, rest), arrival)
+                    if reading is not None:
+                        time, zoneless = reading
+                        break
+            if level is None and plan.level:
+                level = _level(layer, plan)
+            if message is None and plan.message:
+                message = _text(layer, plan.message, MAX_MESSAGE)
+            if service is None and plan.service:
+                service = _text(layer, plan.service, MAX_NAME)
+            if host is None and plan.host:
+                host = _text(layer, plan.host, MAX_NAME)
+            if environment is None and plan.environment:
+                environment = _text(layer, plan.environment, MAX_NAME)
+            if trace_id is None and plan.trace_id:
+                trace_id = _text(layer, plan.trace_id, MAX_NAME)
+            if error_type is None and plan.error_type:
+                error_type = _text(layer, plan.error_type, MAX_NAME)
+            if stack is None and plan.stack:
+                stack = _stack(layer, plan)
+            if plan.error:
+                errors += [layer[key] for key, rest in plan.error if rest is None]
+
+        # From here on: what the texts tell.
+        error_text: str | None = None
+        for error in errors:
+            if isinstance(error, list) and error and isinstance(error[0], dict):
+                # structlog's rendering of a traceback: one object for each exception, the last raised first
+                error_type = error_type or _text_of(resolve(error[0], "exc_type"), MAX_NAME)
+                error_text = error_text or _text_of(resolve(error[0], "exc_value"), MAX_MESSAGE)
+            elif isinstance(error, str) and error:
+                if stack is None and "\n" in error and read_stack(error).error_type is not None:
+                    stack = error
+                error_text = error_text or error[:MAX_MESSAGE]
+        trace: Trace | None = None
+        told: str | None = None
+        if stack is not None:
+            trace = read_stack(stack)
+            told = trace.error_type
+        if told is None and message is not None:
+            told = type_from_message(message)
+        if told is None and error_text is not None:
+            told = type_from_message(error_text)
+        if message is None:
+            message = _message_without_key(layers, error_text, trace)
+        if error_type is None:
+            error_type = told
+        if level is None:
+            if told == PANIC:
+                level = Level.PANIC
+            else:
+                level = self._default if error_type is None and stack is None else Level.ERROR
+        return Decoded(
+            Record(
+                time=time,
+                level=level,
+                message=message,
+                error_type=error_type,
+                root_cause=trace.root_cause if trace is not None else None,
+                stack=stack if stack is None else clip_stack(stack),
+                service=service,
+                host=host,
+                environment=environment,
+                trace_id=trace_id,
+                fields=fields,
+                line=line,
+            ),
+            arrival=arrival,
+            zoneless=zoneless,
+        )
+
+
+def _value(fields: Fields, key: str, rest: str | None) -> object:
+    value = fields[key]
+    if rest is None:
+        return value
+    return resolve(value, rest) if type(value) is dict else None
+
+
+def _text_of(value: object, limit: int) -> str | None:
+    """Return a value as bounded text; None for what is no text, number or boolean, or empty."""
+    if type(value) is str:
+        return value[:limit] or None
+    if type(value) is int or type(value) is float or type(value) is bool:
+        return as_text(value)
+    return None
+
+
+def _text(fields: Fields, candidates: tuple[Candidate, ...], limit: int) -> str | None:
+    for key, rest in candidates:
+        value = fields[key] if rest is None else _value(fields, key, rest)
+        if type(value) is str:
+            if value:
+                return value[:limit]
+        elif (text := _text_of(value, limit)) is not None:
+            return text
+    return None
+
+
+def _level(fields: Fields, plan: Plan) -> Level | None:
+    for key, rest, scale in plan.level:
+        value = fields[key] if rest is None else _value(fields, key, rest)
+        if plan.gelf_version is not None and str(fields[plan.gelf_version]).startswith("1."):
+            scale = Scale.SYSLOG
+        level = level_from_value(value, scale)
+        if level is not None:
+            return level
+    return None
+
+
+def _stack(fields: Fields, plan: Plan) -> str | None:
+    """Return the first stack trace: a list of lines, or a text that has several or names an error type."""
+    for key, rest in plan.stack:
+        value = _value(fields, key, rest)
+        if isinstance(value, list) and value:
+            return "\n".join(map(as_text, value))
+        if isinstance(value, str) and ("\n" in value.strip() or read_stack(value).error_type is not None):
+            return value
+    return None
+
+
+def _message_without_key(layers: list[Layer], error_text: str | None, trace: Trace | None) -> str:
+    """Return the best there is for a record that no key gives a message."""
+    for layer, plan in layers:
+        if plan.error_message and (text := _text(layer, plan.error_message, MAX_MESSAGE)):
+            return text
+    if error_text or trace:
+        return error_text or (trace.headline[:MAX_MESSAGE] if trace else "")
+    for layer, plan in layers:
+        for key, rest in plan.message:
+            value = _value(layer, key, rest)
+            if isinstance(value, dict | list) and value:
+                return as_text(value)[:MAX_MESSAGE]
+    return as_text(layers[0][0])[:MAX_MESSAGE] if len(layers) > 1 else ""
+
+
+def _unwrap(fields: Fields, plan: Plan, cut: bool, depth: int) -> list[Layer]:
+    """Return the object that a `log` or `message` text holds, what that holds in turn, …, and the object itself."""
+    for key in plan.wrapped:
+        text = fields[key]
+        if not isinstance(text, str) or text[:1] not in _BEGINS_OBJECT:
+            continue
+        text = text.strip()
+        whole = text.endswith("}")
+        if not text.startswith("{") or not (whole or cut):
+            continue
+        inner = read_object(text, cut=not whole)
+        if isinstance(inner, dict) and inner:
+            inner_plan = plan_of(inner)
+            within = _unwrap(inner, inner_plan, cut, depth - 1) if depth > 1 else [(inner, inner_plan)]
+            rest = {name: value for name, value in fields.items() if name != key}
+            return [*within, (rest, plan_of(rest))]
+    return [(fields, plan)]
+
+
+_BEGINS_OBJECT = frozenset("{ \t\r\n")
+
+
+def _merge(layers: list[Fields]) -> Fields:
+    """Return one object of all layers, where an inner key hides outer ones that differ from it in case only."""
+    merged: Fields = {}
+    seen: set[str] = set()
+    for layer in layers:
+        merged.update((key, value) for key, value in layer.items() if fold(key) not in seen)
+        seen.update(map(fold, layer))
+    return merged

@@ -1,0 +1,89 @@
+"""Turns a batch of one stream into its matches: frame, decode, match.
+
+Pure but for what the stream has not finished yet (lines, joins), which belongs to the position.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from sidecar.core.decode.base import Decoded, StreamStats
+from sidecar.core.decode.stream import Stream
+from sidecar.core.match import Match
+from sidecar.core.matching import Matcher, group_of
+from sidecar.core.position import Consumed
+from sidecar.core.rule import Rule
+
+EARLIEST = -(2**62)
+"""Times are kept in signed 64-bit integers; what lies before 1823 counts there."""
+
+
+class Detection(msgspec.Struct, frozen=True, kw_only=True):
+    """What a batch held."""
+
+    matches: tuple[Match, ...]
+    clock: int | None
+    """Where the source's clock stands: time of the last record, or the wall clock with nothing left to read."""
+    consumed: Consumed
+    stats: StreamStats
+    zone_offset: int | None
+    """How far a fresh record's zoneless time is ahead of its arrival, nanoseconds; None: nothing to tell by."""
+
+
+class Detector:
+    """The detecting half of one stream."""
+
+    def __init__(self, stream: Stream, matcher: Matcher) -> None:
+        self._stream = stream
+        self.matcher = matcher
+        """Replaced when the rules change."""
+
+    @property
+    def flush_due(self) -> int | None:
+        """Wall clock at which a record that waits for its continuation is complete without one."""
+        return self._stream.flush_due()
+
+    def judge(self, data: bytes, *, arrival: int, at_end: bool, final: bool = False) -> Detection:
+        """Judge the next bytes of the stream. `final`: there will be no more."""
+        decoded = self._stream.feed(data, arrival) if data else []
+        if final:
+            decoded += self._stream.finish(arrival)
+        return self._detection(decoded, arrival, at_end)
+
+    def flush(self, *, arrival: int, at_end: bool) -> Detection:
+        """Judge the record that waits for a continuation as it is."""
+        return self._detection(self._stream.flush(arrival), arrival, at_end)
+
+    def _detection(self, decoded: list[Decoded], arrival: int, at_end: bool) -> Detection:
+        matches: list[Match] = []
+        matching = self.matcher.matching
+        for item in decoded:
+            record = item.record
+            matches.extend(_match(rule, item, clearing=True) for rule in self.matcher.clearing(record))
+            matches.extend(_match(rule, item, clearing=False) for rule in matching(record))
+        clock = arrival if at_end else max(decoded[-1].record.time, EARLIEST) if decoded else None
+        stream = self._stream
+        stats = stream.take_stats()
+        zone_offset = stats.ahead if stats.skewed_zoneless else None
+        if at_end and zone_offset is None and decoded and decoded[-1].zoneless:
+            zone_offset = decoded[-1].record.time - arrival
+        return Detection(
+            matches=tuple(matches),
+            clock=clock,
+            consumed=Consumed(pending=stream.pending, tail=stream.tail(), stream=stream.state()),
+            stats=stats,
+            zone_offset=zone_offset,
+        )
+
+
+def _match(rule: Rule, item: Decoded, *, clearing: bool) -> Match:
+    record = item.record
+    return Match(
+        rule=rule.name,
+        group=group_of(rule, record),
+        time=max(record.time, EARLIEST),
+        level=record.level,
+        sample=record,
+        followed=item.followed,
+        clearing=clearing,
+    )

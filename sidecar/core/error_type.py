@@ -1,0 +1,161 @@
+"""Tells what kind of error a record is about when it does not say so itself: from its stack trace or its message.
+
+Names are kept as written, package and all. Only what looks like the name of an error type is taken for one: a wrong
+type splits an incident into many, no type merely groups it as unclassified.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+PANIC = "panic"
+"""Error type of a Go or Rust panic."""
+
+MAX_NAME = 256
+"""Characters of an error type's name: generated class names reach a hundred."""
+
+_MAX_SEARCHED = 64 * 1024
+"""Characters of a stack trace that are searched; of a longer one the beginning and a quarter from its end."""
+
+_MAX_HEAD_LINES = 8
+"""Lines in which an exception is looked for: multi-line messages and source excerpts come before the frames."""
+
+_SUFFIXES = ("Error", "Exception", "Failure", "Fault", "Panic", "Timeout", "Interrupt", "Throwable")
+_SUFFIX = "(?:" + "|".join(_SUFFIXES) + ")"
+_PACKAGE = r"(?:[A-Za-z_]\w*(?:\.|::|\\|\$|/))"
+
+_NAME = re.compile(rf"(?:\\?{_PACKAGE}+\w*{_SUFFIX}|[A-Z]\w*{_SUFFIX})")
+"""A package's error type, or a compound in CamelCase; `Error` alone is a word, not a type."""
+
+_ANY_NAME = re.compile(rf"\\?{_PACKAGE}*[A-Za-z_]\w*")
+"""What is the name of an error type because of where it stands."""
+
+_INTRODUCTIONS = re.compile(
+    r"Exception in thread \"[^\"]*\" |Unhandled exception(?:\.|:) ?|Uncaught (?:exception:? )?|Unhandled rejection "
+    r"|(?:PHP )?Fatal error: +Uncaught (?:exception ')?|Next |Caused by: "
+)
+_NODE_CODE = re.compile(r" \[[\w.]+\]$")
+
+_TRACEBACK = "Traceback (most recent call last):"
+_OUTERMOST = re.compile(r"(?:\A\s*|^)(?P<group>(?:  )?\+ Exception Group )?Traceback \(most recent call last\):", re.M)
+"""A traceback that is not part of an exception group's."""
+
+_MARGIN = re.compile(r"^[ |+]*\| ?")
+_FRAME = re.compile(r"\s+at |\s*#\d+ |\s+from |Stack trace:|\s*\.\.\. \d+ |\s*--->", re.A)
+_CAUSE = re.compile(r"^\s*(?:Caused by: |---> |\[cause\]: )([^\n]*)", re.M)
+_RUBY = re.compile(r"^\S+:\d+:in [^\n]*\(([A-Z][\w:]*)\)\s*$", re.M | re.A)
+_RUST = re.compile(r"thread '[^'\n]*'(?: \(\d+\))? panicked at ")
+_GO_FRAME = re.compile(r"^panic\(", re.M)
+
+
+class Trace(msgspec.Struct, frozen=True, gc=False):
+    """What a stack trace says."""
+
+    error_type: str | None
+    root_cause: str | None
+    """The innermost error type, where it differs."""
+    headline: str
+    """The line that names the error; the first line where none does."""
+
+
+def is_error_name(name: str) -> bool:
+    """Say whether text looks like the name of an error type: `APIError`, `java.io.IOException`, `App::FooTimeout`."""
+    return len(name) <= MAX_NAME and name.endswith(_SUFFIXES) and _NAME.fullmatch(name) is not None
+
+
+def type_from_message(message: str) -> str | None:
+    """Return the error type that a message begins with, as in `SomeError: what happened`; None if it does not."""
+    head = message[: MAX_NAME + 64]
+    colon = head.find(": ")
+    if colon < 0:
+        name = head.partition("\n")[0].rstrip(" \r:")
+    else:
+        name = head[:colon]
+        if name == PANIC or (name == "http" and head.startswith("http: panic serving ")):
+            return PANIC
+    if " " in name:
+        if _RUST.match(head):
+            return PANIC
+        introduction = _INTRODUCTIONS.match(head)
+        if introduction is None:
+            name = _NODE_CODE.sub("", name)
+        else:
+            name = _up_to_colon(head[introduction.end() :])
+            if "." in name and _is_name(name):
+                return name
+    return name if is_error_name(name) else None
+
+
+def read_stack(stack: str) -> Trace:
+    """Return the error type of a stack trace, its root cause, and the line that says so.
+
+    Python: the last line's type (of chained tracebacks the last one's). Java, .NET, Node, PHP: the first exception's,
+    the root cause being the last `Caused by`. Ruby: the class in parentheses. Go, Rust: a panic.
+    """
+    if len(stack) > _MAX_SEARCHED:
+        stack = stack[: _MAX_SEARCHED * 3 // 4] + "\n" + stack[-_MAX_SEARCHED // 4 :]
+    if _TRACEBACK in stack:
+        return _read_python(stack)
+    lines = stack.lstrip().split("\n")
+    first = lines[0].strip()
+    if first.startswith(("panic: ", "fatal error: ", "goroutine ")) or _GO_FRAME.search(stack):
+        kind = "fatal error" if first.startswith("fatal error: ") else PANIC
+        crashed = not first.startswith("goroutine ") or _GO_FRAME.search(stack)
+        return Trace(kind if crashed else None, None, first)
+    if _RUST.search(first):
+        follows = lines[1].strip() if first.endswith(":") and len(lines) > 1 else ""
+        return Trace(PANIC, None, f"{first} {follows}".rstrip())
+    if ruby := _RUBY.search(stack):
+        return Trace(ruby[1], None, first)
+    return _read_exceptions(lines, stack)
+
+
+def _read_python(stack: str) -> Trace:
+    outermost = list(_OUTERMOST.finditer(stack))
+    if not outermost:
+        last = _python_exception(stack, stack.rfind(_TRACEBACK), grouped=False)
+        return Trace(_python_name(last), None, last or _TRACEBACK)
+    last = _python_exception(stack, outermost[-1].end(), grouped=bool(outermost[-1]["group"]))
+    first = _python_exception(stack, outermost[0].end(), grouped=bool(outermost[0]["group"]))
+    name, root = _python_name(last), _python_name(first)
+    return Trace(name, root if root != name else None, last or _TRACEBACK)
+
+
+def _python_exception(stack: str, start: int, *, grouped: bool) -> str:
+    """Return the first line behind the frames of the traceback at `start`: the exception's own."""
+    for raw in stack[start:].split("\n")[1:]:
+        line = _MARGIN.sub("", raw, count=1) if grouped else raw
+        if line.strip() and line[0] not in " \t":
+            return line.strip()
+    return ""
+
+
+def _python_name(line: str) -> str | None:
+    name = line.partition(":")[0].strip()
+    return name if len(name) <= MAX_NAME and _ANY_NAME.fullmatch(name) else None
+
+
+def _read_exceptions(lines: list[str], stack: str) -> Trace:
+    for number, line in enumerate(lines[:_MAX_HEAD_LINES]):
+        text = line.strip()
+        introduction = _INTRODUCTIONS.match(text)
+        name = _up_to_colon(text[introduction.end() :] if introduction else text)
+        framed = number + 1 < len(lines) and _FRAME.match(lines[number + 1]) is not None
+        # In front of a frame, whatever can be a name is one.
+        if is_error_name(name) or ((framed or introduction) and _is_name(name)):
+            causes = _CAUSE.findall(stack)
+            root = _up_to_colon(causes[-1]) if causes else None
+            return Trace(name, root if root and root != name and _is_name(root) else None, text)
+    return Trace(None, None, lines[0].strip())
+
+
+def _is_name(name: str) -> bool:
+    return 0 < len(name) <= MAX_NAME and not name.startswith("at ") and _ANY_NAME.fullmatch(name) is not None
+
+
+def _up_to_colon(text: str) -> str:
+    """Return what stands before `: `, without a Node error code such as ` [ERR_FOO]`."""
+    line = text[: MAX_NAME + 64].partition("\n")[0]
+    return _NODE_CODE.sub("", line.partition(": ")[0].rstrip(" \r:"))

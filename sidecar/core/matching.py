@@ -1,0 +1,292 @@
+"""Which rules a record satisfies, how it is grouped, and why a rule does not see it.
+
+Matching is split by cost. Level and error type take few distinct values, so the rules that they leave are cached; only
+those rules' further conditions are evaluated for each record. Everything is compiled once per set of rules: globs to
+`re`, regular expressions to RE2 (linear time, whatever the pattern), conditions to closures.
+
+The same record gives the same answer always: nothing here depends on what came before, the cache included.
+"""
+
+from __future__ import annotations
+
+import enum
+import fnmatch
+import hashlib
+import operator
+import re
+from collections.abc import Callable, Iterable
+
+import msgspec
+import re2
+
+from sidecar.core.conditions import All, Any, Compare, Condition, Equals, Exists, Glob, Not, Regex
+from sidecar.core.fields import lookup, lookup_text
+from sidecar.core.levels import Level
+from sidecar.core.records import NONE, Record
+from sidecar.core.rule import Rule
+
+MAX_CACHED = 4096
+"""Pairs of level and error type in a matcher's cache. Applications have dozens of error types; random ones empty the
+cache now and then, which costs them one pass over the rules' globs and nobody a wrong answer."""
+
+MAX_CACHED_LENGTH = 256
+"""Longest error type in the cache, so that the cache stays near one megabyte. Longer ones are matched afresh."""
+
+MAX_GROUP_VALUE = 256
+"""Characters of a group's value: enough for any real name; groups are stored, sent and shown."""
+
+MAX_REGEX_LENGTH = 4096
+"""Characters of a regular expression: more is generated, not written, and belongs into another tool."""
+
+REGEX_MEMORY = 8 * 1024 * 1024
+"""Bytes that one compiled RE2 pattern and its state cache may take: RE2's own default, made explicit."""
+
+_DECIMAL = re.compile(r"[-+]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][-+]?[0-9]{1,3})?")
+_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+Test = Callable[[Record], bool]
+
+
+class PatternError(ValueError):
+    """A regular expression that RE2 does not take; the message is RE2's reason."""
+
+
+class Mismatch(enum.StrEnum):
+    """The first part of a rule that a record does not satisfy."""
+
+    LEVEL = "level"
+    ERROR_TYPE = "error_type"
+    CONDITION = "condition"
+
+
+class WhyNot(msgspec.Struct, frozen=True):
+    """Why a rule does not see a record."""
+
+    part: Mismatch
+    wanted: str
+    """What the rule asks for there, in words; holds nothing of the record."""
+
+
+class _Compiled(msgspec.Struct, frozen=True):
+    rule: Rule
+    error_type: Callable[[str | None], bool]
+    condition: Test | None
+
+
+class Matcher:
+    """The rules of one configuration, compiled."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        """Compile rules, whose order is kept in every answer.
+
+        Raises:
+            PatternError: a regular expression is not RE2; configuration has refused those before.
+        """
+        rules = tuple(rules)
+        compiled = [
+            _Compiled(
+                rule=rule,
+                error_type=_error_type_test(rule.error_types),
+                condition=None if rule.condition is None else compile_condition(rule.condition),
+            )
+            for rule in rules
+        ]
+        self._by_level = {level: [part for part in compiled if level in part.rule.levels] for level in Level}
+        self._cache: dict[tuple[Level, str | None], tuple[_Compiled, ...]] = {}
+        self._clearing = [
+            (rule, compile_condition(rule.resolve.when)) for rule in rules if rule.resolve.when is not None
+        ]
+
+    def matching(self, record: Record) -> list[Rule]:
+        """Return the rules whose condition the record satisfies."""
+        return [
+            part.rule
+            for part in self._candidates(record.level, record.error_type)
+            if part.condition is None or part.condition(record)
+        ]
+
+    def clearing(self, record: Record) -> list[Rule]:
+        """Return the rules whose `resolve.when` the record satisfies, whatever its level and error type."""
+        return [rule for rule, test in self._clearing if test(record)]
+
+    def _candidates(self, level: Level, error_type: str | None) -> tuple[_Compiled, ...]:
+        of_level = self._by_level[level]
+        if not of_level:
+            return ()
+        key = (level, error_type)
+        found = self._cache.get(key)
+        if found is None:
+            found = tuple(part for part in of_level if part.error_type(error_type))
+            if error_type is None or len(error_type) <= MAX_CACHED_LENGTH:
+                if len(self._cache) >= MAX_CACHED:
+                    self._cache.clear()
+                self._cache[key] = found
+        return found
+
+
+def why_not(rule: Rule, record: Record) -> WhyNot | None:
+    """Return the first part of a rule that the record does not satisfy; None if it matches."""
+    if record.level not in rule.levels:
+        return WhyNot(Mismatch.LEVEL, " or ".join(level.label for level in sorted(rule.levels)))
+    if not _error_type_test(rule.error_types)(record.error_type):
+        return WhyNot(Mismatch.ERROR_TYPE, " or ".join(rule.error_types))
+    if rule.condition is not None:
+        failing = _first_failing(rule.condition, record)
+        if failing is not None:
+            return WhyNot(Mismatch.CONDITION, describe(failing))
+    return None
+
+
+def group_of(rule: Rule, record: Record) -> tuple[str, ...]:
+    """Return the values of the rule's `group_by` fields: bounded, and different wherever the record's differ."""
+    return tuple(_group_value(lookup_text(record, name)) for name in rule.group_by)
+
+
+def _group_value(value: str | None) -> str:
+    if value is None:
+        return NONE
+    if len(value) <= MAX_GROUP_VALUE:
+        return value
+    digest = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return f"{value[: MAX_GROUP_VALUE - len(digest) - 1]}…{digest}"
+
+
+def compile_glob(pattern: str) -> Callable[[str], bool]:
+    """Return a test for a whole text against a case-sensitive glob of `*`, `?`, `[…]` and `[!…]`."""
+    found = re.compile(fnmatch.translate(pattern)).match
+    return lambda text: found(text) is not None
+
+
+def compile_regex(pattern: str) -> Callable[[str], bool]:
+    """Return a test whether RE2 finds a pattern anywhere in a text.
+
+    Raises:
+        PatternError: RE2 does not take the pattern.
+    """
+    if len(pattern) > MAX_REGEX_LENGTH:
+        raise PatternError(f"longer than {MAX_REGEX_LENGTH} characters")
+    options = re2.Options()
+    options.log_errors = False  # RE2 would write to standard error itself
+    options.max_mem = REGEX_MEMORY
+    options.never_capture = True
+    try:
+        # As bytes: a text that UTF-8 cannot carry (a lone surrogate) is then merely a text that does not match.
+        search = re2.compile(_encoded(pattern), options).search
+    except re2.error as error:
+        reason = error.args[0]
+        raise PatternError(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)) from None
+    return lambda text: search(_encoded(text)) is not None
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def compile_condition(condition: Condition) -> Test:
+    """Return a test for records. A missing field satisfies only `exists: false` and what `not` makes of the rest.
+
+    Raises:
+        PatternError: it holds a regular expression that RE2 does not take.
+    """
+    match condition:
+        case All(parts):
+            tests = [compile_condition(part) for part in parts]
+            return lambda record: all(test(record) for test in tests)
+        case Any(parts):
+            tests = [compile_condition(part) for part in parts]
+            return lambda record: any(test(record) for test in tests)
+        case Not(part):
+            inner = compile_condition(part)
+            return lambda record: not inner(record)
+        case Equals(field, value):
+            return _equals(field, value)
+        case Exists(field, present):
+            return lambda record: (lookup(record, field) is not None) is present
+        case Compare(field, op, value):
+            return _compare(field, _COMPARISONS[op], value)
+        case Glob(field, pattern):
+            return _text_test(field, compile_glob(pattern))
+        case Regex(field, pattern):
+            return _text_test(field, compile_regex(pattern))
+
+
+def _text_test(field: str, test: Callable[[str], bool]) -> Test:
+    def holds(record: Record) -> bool:
+        text = lookup_text(record, field)
+        return text is not None and test(text)
+
+    return holds
+
+
+def _compare(field: str, relation: Callable[[float, float], bool], value: float) -> Test:
+    def holds(record: Record) -> bool:
+        number = as_number(lookup(record, field))
+        return number is not None and relation(number, value)
+
+    return holds
+
+
+def _equals(field: str, value: str | int | float | bool) -> Test:
+    if isinstance(value, bool):
+        word = "true" if value else "false"
+        return _text_test(field, lambda text: text.lower() == word)
+    if isinstance(value, str):
+        return _text_test(field, value.__eq__)
+    return _compare(field, operator.eq, value)
+
+
+def as_number(value: object) -> int | float | None:
+    """Return a field's value as a number: a number, or text that is one in decimal; booleans are none."""
+    if isinstance(value, int | float):
+        return None if isinstance(value, bool) else value
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        return float(value) if re.search(r"[.eE]", value) else int(value)
+    return None
+
+
+def _error_type_test(patterns: tuple[str, ...]) -> Callable[[str | None], bool]:
+    if any(not pattern.strip("*") for pattern in patterns):
+        return lambda error_type: True  # the only pattern that a record without an error type satisfies
+    tests = [compile_glob(pattern) for pattern in patterns]
+    return lambda error_type: error_type is not None and any(test(error_type) for test in tests)
+
+
+def _first_failing(condition: Condition, record: Record) -> Condition | None:
+    if isinstance(condition, All):
+        failing = (_first_failing(part, record) for part in condition.parts)
+        return next((part for part in failing if part is not None), None)
+    return None if compile_condition(condition)(record) else condition
+
+
+def describe(condition: Condition) -> str:
+    """Return a condition in words: `status >= 500 and not (env is "staging")`."""
+    match condition:
+        case All(parts):
+            return " and ".join(_nested(part) for part in parts)
+        case Any(parts):
+            return " or ".join(_nested(part) for part in parts)
+        case Not(part):
+            return f"not ({describe(part)})"
+        case Equals(field, value):
+            return f"{field} is {_literal(value)}"
+        case Exists(field, present):
+            return f"{field} exists" if present else f"{field} does not exist"
+        case Compare(field, op, value):
+            return f"{field} {op} {value:g}"
+        case Glob(field, pattern):
+            return f"{field} like {_literal(pattern)}"
+        case Regex(field, pattern):
+            return f"{field} matches {_literal(pattern)}"
+
+
+def _nested(condition: Condition) -> str:
+    return f"({describe(condition)})" if isinstance(condition, All | Any) else describe(condition)
+
+
+def _literal(value: str | int | float | bool) -> str:
+    return msgspec.json.encode(value).decode()

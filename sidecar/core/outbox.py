@@ -1,0 +1,155 @@
+"""The outbox: notifications decided on and not yet settled, and what to do with each next.
+
+Everything here is a pure function of rows, answers and times; the dispatcher does the waiting and sending.
+
+One lane per incident and channel, strictly in order. Rules:
+- A resolve (or acknowledge, or update) follows its trigger, and is cancelled where that was never accepted.
+- A pager trigger that was certainly never received is cancelled once its incident has resolved.
+- A pager's refusal is final only where the pager itself says that the event is invalid; any other refusal may be a
+  proxy's, or a mistake being mended: it is retried every five minutes until `give_up_after`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+
+import msgspec
+
+from sidecar.core.decisions import SettledAs
+from sidecar.core.levels import Level
+from sidecar.core.notification import Action
+from sidecar.core.outcome import Outcome, Result
+from sidecar.core.times import MINUTE, SECOND
+
+FIRST_RETRY = SECOND
+LONGEST_RETRY = MINUTE
+"""Ordinary retries: full jitter over a span that doubles from one second up to a minute."""
+
+SHORTEST_RETRY = SECOND // 10
+"""Full jitter may come out near zero: never spin."""
+
+REFUSED_RETRY = 5 * MINUTE
+"""How often a page that was refused is tried again."""
+
+LONGEST_RETRY_AFTER = 60 * MINUTE
+"""What a service may ask us to wait; more would be a mistake or an attack on the page."""
+
+LATE_AFTER = 2 * MINUTE
+"""From this age on a notification says that it is delayed."""
+
+PRIORITY = {Action.TRIGGER: 0, Action.RESOLVE: 1, Action.ACKNOWLEDGE: 1, Action.UPDATE: 2}
+"""Which of a channel's lanes goes first."""
+
+
+class Progress(enum.StrEnum):
+    """Where a notification stands."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    SETTLED = "settled"
+
+
+class Entry(msgspec.Struct, kw_only=True):
+    """One notification in the outbox. Times are wall clock nanoseconds."""
+
+    id: int
+    incident: str
+    dedup_key: str
+    rule: str
+    level: Level
+    channel: str
+    pager: bool
+    routing_key: str | None
+    action: Action
+    high: bool = False
+    notes: tuple[str, ...] = ()
+    decided_at: int
+    first_seen: int
+    progress: Progress = Progress.PENDING
+    attempts: int = 0
+    next_attempt_at: int = 0
+    maybe_received: bool = False
+    """An attempt may have reached the service. False only where certainly nothing did."""
+    body: bytes | None = None
+    """The rendered message, the same on every retry."""
+    ref: str | None = None
+    """The service's id of what this notification created."""
+    fell_back: bool = False
+    """Other channels have been told that this one could not be."""
+    settled_as: SettledAs | None = None
+    settled_at: int | None = None
+    detail: str = ""
+    """The service's last words, or why it was cancelled."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will be done about it."""
+        return self.progress is Progress.SETTLED
+
+
+class Next(msgspec.Struct, frozen=True):
+    """What follows an attempt."""
+
+    settled_as: SettledAs | None = None
+    retry_at: int | None = None
+    render_again: bool = False
+    """The message it would have edited is gone: send it anew."""
+    pause_until: int | None = None
+    """The service asked everyone under the same limit to wait until then."""
+    fall_back: bool = False
+    """Now is the time to tell other channels."""
+    gave_up: bool = False
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a lane does now: send its head, or cancel entries (and tell chat why); neither: it is done."""
+
+    send: Entry | None = None
+    cancel: tuple[Entry, ...] = ()
+    unreachable: bool = False
+    """The cancelled trigger belongs to an incident that opened and resolved unheard."""
+
+
+def plan(lane: Sequence[Entry]) -> Plan:
+    """Decide about a lane's first unsettled entry. `lane` is in order and includes settled entries."""
+    head = next((entry for entry in lane if not entry.settled), None)
+    if head is None:
+        return Plan()
+    if head.action is Action.TRIGGER:
+        resolve = next((e for e in lane if e.action is Action.RESOLVE and e.high == head.high and not e.settled), None)
+        if head.pager and resolve is not None and not head.maybe_received:
+            told = any(e.action is Action.TRIGGER and e.settled_as is SettledAs.DELIVERED for e in lane)
+            return Plan(cancel=(head, resolve), unreachable=not told)
+        return Plan(send=head)
+    triggers = [e for e in lane if e.action is Action.TRIGGER and e.high == head.high]
+    if triggers and not any(e.settled_as is SettledAs.DELIVERED for e in triggers):
+        return Plan(cancel=(head,))
+    return Plan(send=head)
+
+
+def after(entry: Entry, outcome: Outcome, *, now: int, give_up_after: int, jitter: float) -> Next:
+    """Decide what follows an attempt that has just ended. `jitter` is uniform in [0, 1)."""
+    if outcome.result is Result.ACCEPTED:
+        return Next(settled_as=SettledAs.DELIVERED)
+    if outcome.missing:
+        return Next(retry_at=now, render_again=True)
+    if outcome.permanent:
+        return Next(settled_as=SettledAs.FAILED, fall_back=not entry.fell_back)
+    if now - entry.decided_at >= give_up_after:
+        return Next(settled_as=SettledAs.FAILED, fall_back=True, gave_up=True)
+    refused = entry.pager and outcome.result is Result.REJECTED
+    wait = REFUSED_RETRY if refused else backoff(entry.attempts, jitter)
+    asked = min(round((outcome.retry_after or 0) * SECOND), LONGEST_RETRY_AFTER)
+    retry_at = min(now + max(wait, asked), entry.decided_at + give_up_after)
+    return Next(
+        retry_at=retry_at,
+        pause_until=now + asked if asked and outcome.result is Result.RATE_LIMITED else None,
+        fall_back=refused and not entry.fell_back,
+    )
+
+
+def backoff(attempts: int, jitter: float) -> int:
+    """Return the wait before the next ordinary retry, in nanoseconds: full jitter over a doubling span."""
+    span = min(FIRST_RETRY << min(max(attempts, 1), 16), LONGEST_RETRY)
+    return max(SHORTEST_RETRY, round(span * jitter))

@@ -1,0 +1,53 @@
+"""A rule as the core sees it: what to look for, how often, and whom to tell.
+
+Configuration is turned into this once per load; nothing in here is a secret (`routing_key` is a fingerprint).
+All durations are integer nanoseconds.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from sidecar.core.conditions import Condition
+from sidecar.core.levels import Level
+from sidecar.core.times import DAY, HOUR, MINUTE
+
+
+class ResolvePolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """When an incident of the rule closes by itself. Neither part set: only a person closes it."""
+
+    after_quiet: int | None = 10 * MINUTE
+    even_if_silent: bool = False
+    when: Condition | None = None
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One enabled rule."""
+
+    name: str
+    error_types: tuple[str, ...] = ("*",)
+    """Case-sensitive globs, one of which the record's error type satisfies."""
+    levels: frozenset[Level]
+    condition: Condition | None = None
+    threshold: int | None = None
+    """N of "N matches within the window"; None: every match opens or joins an incident."""
+    window: int | None = None
+    group_by: tuple[str, ...] = ("service", "error_type")
+    channels: tuple[str, ...] | None = None
+    """None: the routing table decides by level."""
+    routing_key: str | None = None
+    """Fingerprint of the rule's own PagerDuty key; the key itself stays in the configuration's secrets."""
+    resolve: ResolvePolicy = ResolvePolicy()
+    renotify: int | None = None
+    max_pages_per_hour: int = 20
+    allowed_lateness: int = MINUTE
+    max_page_age: int = HOUR
+    reopen_after: int = 5 * MINUTE
+    stale_after: int = DAY
+    max_groups: int = 10_000
+    severity_map: dict[Level, str] = {}
+    """PagerDuty severity by level, overriding the channel's."""
+    links: tuple[tuple[str, str], ...] = ()
+    """(text, URL template) pairs: runbook, dashboard, logs, conference bridge."""
+    labels: dict[str, str] = {}
+    """Templates, as the links are."""

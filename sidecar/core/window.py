@@ -1,0 +1,176 @@
+"""Counts one group's matches in event time, exactly, in bounded memory.
+
+The rule: N matches breach when any N of them satisfy last - first <= window, in whatever order they arrive
+within the allowed lateness.
+
+A `Ring` holds the matches (time and level) newer than newest - (window + lateness), sorted by time. As long as nothing
+has breached, no window holds N of them, so the ring never holds more than (N-1) * (1 + ceil(lateness / window)) of
+them: the bound follows from the rule and needs no eviction. A `Window` is two rings: the live one, and a late one that
+judges a delayed backlog by itself, so that an old file read beside a live one can still breach.
+
+Invariants
+- A ring is sorted and spans less than window + lateness.
+- A ring knows the source of its newest match: once that source's clock has left it behind, nothing can fill it.
+"""
+
+from __future__ import annotations
+
+import enum
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+
+import msgspec
+
+from sidecar.core.levels import Level
+
+
+class Span(msgspec.Struct, frozen=True):
+    """What a window asks for. `window` and `lateness` are nanoseconds."""
+
+    threshold: int
+    window: int
+    lateness: int
+
+    @property
+    def horizon(self) -> int:
+        """How far behind the newest match a time still matters, in nanoseconds."""
+        return self.window + self.lateness
+
+
+class Counted(enum.Enum):
+    """What adding a match came to."""
+
+    COUNTED = enum.auto()
+    BREACHED = enum.auto()
+    TOO_LATE = enum.auto()
+
+
+class Run(msgspec.Struct, frozen=True):
+    """N matches that lie within the window."""
+
+    first: int
+    last: int
+    level: Level
+    """The highest of theirs."""
+    source: str
+    """Source of the newest match that is known."""
+
+
+class RingRow(msgspec.Struct, frozen=True):
+    """A ring as the store keeps it."""
+
+    source: str
+    times: bytes
+    """Native 64-bit integers."""
+    levels: bytes
+
+
+class Ring:
+    """Sorted matches of the recent past; the front is dropped by moving `_head`, compacted now and then."""
+
+    __slots__ = ("_head", "_levels", "_times", "source")
+
+    def __init__(self, row: RingRow | None = None) -> None:
+        """Start empty, or with what `row` returned."""
+        self._times = array("q")
+        self._levels = bytearray()
+        self._head = 0
+        self.source = ""
+        """Source of the newest match."""
+        if row is not None:
+            self._times.frombytes(row.times)
+            self._levels += row.levels
+            self.source = row.source
+
+    def __len__(self) -> int:
+        return len(self._times) - self._head
+
+    @property
+    def newest(self) -> int | None:
+        """The newest time held, or None."""
+        return self._times[-1] if self._times else None
+
+    def holds(self, time: int, horizon: int) -> bool:
+        """Whether `time` is recent enough to be judged here."""
+        return not self._times or time > self._times[-1] - horizon
+
+    def is_over(self, horizon: int, clock: Callable[[str], int | None]) -> bool:
+        """Whether the newest match's source has left it behind, so that it will never be filled."""
+        if not self._times:
+            return True
+        now = clock(self.source)
+        return now is not None and self._times[-1] + horizon < now
+
+    def add(self, time: int, level: Level, source: str, span: Span) -> Run | None:
+        """Insert a match that `holds`; return N matches within the window, if there are."""
+        times = self._times
+        if not times or time >= times[-1]:
+            times.append(time)
+            self._levels.append(level)
+            self.source = source
+            self._drop(time - span.horizon)
+            first = len(times) - span.threshold
+            return self._run(first, span) if first >= self._head and time - times[first] <= span.window else None
+        at = bisect_right(times, time, self._head)
+        times.insert(at, time)
+        self._levels.insert(at, level)
+        # Only N consecutive times that include the new one can have become a breach.
+        low = max(bisect_left(times, time - span.window, self._head), at - span.threshold + 1)
+        high = min(bisect_right(times, time + span.window, at) - span.threshold, at)
+        for first in range(low, high + 1):
+            if times[first + span.threshold - 1] - times[first] <= span.window:
+                return self._run(first, span)
+        return None
+
+    def count_since(self, time: int) -> int:
+        """Return how many matches are at or after `time`."""
+        return len(self._times) - bisect_left(self._times, time, self._head)
+
+    def row(self) -> RingRow:
+        """Return what to store."""
+        return RingRow(self.source, self._times[self._head :].tobytes(), bytes(self._levels[self._head :]))
+
+    def _run(self, first: int, span: Span) -> Run:
+        end = first + span.threshold
+        return Run(self._times[first], self._times[end - 1], Level(max(self._levels[first:end])), self.source)
+
+    def _drop(self, older: int) -> None:
+        self._head = bisect_right(self._times, older, self._head)
+        if self._head > 32 and self._head * 2 > len(self._times):
+            del self._times[: self._head]
+            del self._levels[: self._head]
+            self._head = 0
+
+
+class Window:
+    """The live and the late ring of one rule and one group."""
+
+    __slots__ = ("late", "live")
+
+    def __init__(self, live: Ring | None = None, late: Ring | None = None) -> None:
+        self.live = live if live is not None else Ring()
+        self.late = late
+
+    def add(self, time: int, level: Level, source: str, span: Span) -> tuple[Counted, Run | None]:
+        """Count a match; with a breach comes the run of N that breached."""
+        ring = self.live
+        if not ring.holds(time, span.horizon):
+            ring = self.late = self.late or Ring()
+            if not ring.holds(time, span.horizon):
+                return Counted.TOO_LATE, None
+        run = ring.add(time, level, source, span)
+        return (Counted.COUNTED if run is None else Counted.BREACHED), run
+
+    def is_over(self, horizon: int, clock: Callable[[str], int | None]) -> bool:
+        """Whether nothing can fill either ring any more. `clock` tells how far a source has come."""
+        return self.live.is_over(horizon, clock) and (self.late is None or self.late.is_over(horizon, clock))
+
+    def sources(self) -> tuple[str, ...]:
+        """Return the sources that decide when it is over."""
+        return (self.live.source,) if self.late is None else (self.live.source, self.late.source)
+
+    def count(self, span: Span) -> int:
+        """Return how many matches lie within the window that ends at the newest one."""
+        newest = self.live.newest
+        return 0 if newest is None else self.live.count_since(newest - span.window)

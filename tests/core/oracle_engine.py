@@ -1,0 +1,512 @@
+"""What the engine must decide, written as the rules read: no timers, no heaps, nothing forgotten, nothing bounded.
+
+Every list is kept for ever and everything is recomputed from it at each step. Where the rules leave room (when an
+empty group is dropped), the model says what is allowed instead of deciding itself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from sidecar.core.advance import Step
+from sidecar.core.levels import Level
+from sidecar.core.match import Match
+from sidecar.core.routing import Routing
+from sidecar.core.rule import Rule
+from sidecar.core.times import HOUR
+
+HIGH = {"critical", "error"}
+SEVERITY = {Level.PANIC: "critical", Level.FATAL: "error", Level.ERROR: "warning"}
+
+Key = tuple[str, ...]
+
+
+class AmbiguousError(Exception):
+    """The rules allow more than one outcome from here on."""
+
+
+@dataclass(eq=False)
+class Case:
+    """An incident. Equal only to itself."""
+
+    rule: str
+    group_by: tuple[str, ...]
+    group: Key
+    kind: str
+    level: Level
+    count: int
+    first_seen: int
+    last_seen: int
+    opened_at: int
+    source: str
+    batch: int
+    followed: bool
+    channels: tuple[str, ...] | None
+    severity_map: dict[Level, str]
+    renotify_at: int | None
+    quiet: bool = False
+    told: dict[str, Level] = field(default_factory=dict)
+    high: set[str] = field(default_factory=set)
+    deferred: set[str] = field(default_factory=set)
+    storm: Case | None = None
+    members: list[Case] = field(default_factory=list)
+    last_added: int = 0
+    end: int | None = None
+    reason: str | None = None
+
+
+@dataclass
+class Ring:
+    """Retained matches: (time, level, source), in order of arrival."""
+
+    matches: list[tuple[int, Level, str]] = field(default_factory=list)
+
+    def newest(self) -> int:
+        return max(time for time, _, _ in self.matches)
+
+    def is_over(self, horizon: int, clock: dict[str, int]) -> bool:
+        """Whether its newest match's source has left it behind."""
+        if not self.matches:
+            return True
+        newest = self.newest()
+        return any(newest + horizon < clock.get(source, 0) for time, _, source in self.matches if time == newest)
+
+
+@dataclass
+class Counting:
+    """A group without an incident."""
+
+    live: Ring = field(default_factory=Ring)
+    late: Ring = field(default_factory=Ring)
+
+
+@dataclass
+class Decided:
+    """What one step came to."""
+
+    matches: Counter[tuple[str, Level]] = field(default_factory=Counter)
+    discarded: Counter[tuple[str, str]] = field(default_factory=Counter)
+    withheld: Counter[tuple[str, str, str | None]] = field(default_factory=Counter)
+    opened: list[Case] = field(default_factory=list)
+    opened_as: list[tuple[str, str, Level, int]] = field(default_factory=list)
+    resolved: list[Case] = field(default_factory=list)
+    sent: list[tuple[Case, str, str, bool, tuple[str, ...], Level]] = field(default_factory=list)
+    """(incident, channel, action, high, notes, level)"""
+
+
+def age(nanoseconds: int) -> str:
+    """Words for an age: seconds below two minutes, minutes below two hours, hours below two days, then days."""
+    seconds = nanoseconds // 1_000_000_000
+    if seconds < 120:
+        return f"{seconds} s"
+    if seconds < 7_200:
+        return f"{seconds // 60} min"
+    return f"{seconds // 3_600} h" if seconds < 172_800 else f"{seconds // 86_400} d"
+
+
+class Model:
+    """The reference."""
+
+    def __init__(self) -> None:
+        self.rules: dict[str, Rule] = {}
+        self.routing = Routing(destinations={}, by_level={})
+        self.page_budget = 0
+        self.open: list[Case] = []
+        self.counting: dict[tuple[str, Key], Counting] = {}
+        self.ends: dict[tuple[str, Key], int] = {}
+        self.decisions: list[tuple[str, int]] = []
+        self.folded_rises: list[tuple[str, int]] = []
+        self.clock: dict[str, int] = {}
+        self.batches: Counter[str] = Counter()
+        self.seen: dict[str, set[Key]] = defaultdict(set)
+        self.out = Decided()
+
+    # ── steps ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def advance(self, step: Step) -> Decided:
+        self.out = Decided()
+        self.batches[step.source] += step.got_bytes
+        self._pass_wall(step.now)
+        for match in step.matches:
+            if match.rule in self.rules:
+                self._pass(step.source, match.time, step.now)
+                if match.clearing:
+                    self._clear(match, step.now)
+                else:
+                    self._judge(match, step)
+        if step.clock is not None:
+            self._pass(step.source, step.clock, step.now)
+            self.clock[step.source] = max(self.clock.get(step.source, 0), step.clock)
+        return self.out
+
+    def tick(self, now: int, idle: Callable[[str], bool]) -> Decided:
+        self.out = Decided()
+        self._pass_wall(now)
+        for source in sorted({case.source for case in self.open} | set(self.clock)):
+            if idle(source):
+                self._pass(source, now, now)
+                self.clock[source] = max(self.clock.get(source, 0), now)
+        return self.out
+
+    def reconfigure(self, rules: Iterable[Rule], routing: Routing, page_budget: int, now: int) -> Decided:
+        self.out = Decided()
+        self.routing, self.page_budget = routing, page_budget
+        wanted = {rule.name: rule for rule in rules}
+        for name, old in self.rules.items():
+            new = wanted.get(name)
+            if new is None or counted_by(new) != counted_by(old):
+                self.counting = {key: window for key, window in self.counting.items() if key[0] != name}
+            if new is None:
+                mine = [case for case in self.open if case.rule == name]
+                for case in sorted(mine, key=lambda case: case.kind == "storm"):
+                    self._resolve(case, "rule_removed", now, now, close_storm=False)
+                self.ends = {key: end for key, end in self.ends.items() if key[0] != name}
+                self.decisions = [("(removed)", at) if rule == name else (rule, at) for rule, at in self.decisions]
+                self.folded_rises = [entry for entry in self.folded_rises if entry[0] != name]
+        self.rules = wanted
+        return self.out
+
+    def fall_back(self, case: Case, channels: Iterable[str], note: str) -> Decided:
+        self.out = Decided()
+        for channel in channels:
+            if channel in case.told:
+                if not self.routing.destinations[channel].pager:
+                    self._send(case, channel, "update", notes=(note,))
+            else:
+                case.told[channel] = case.level
+                self._send(case, channel, "trigger", notes=(note,))
+        return self.out
+
+    # ── one match ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _judge(self, match: Match, step: Step) -> None:
+        rule = self.rules[match.rule]
+        self.out.matches[rule.name, match.level] += 1
+        self.seen[rule.name].add(match.group)
+        key = match.group
+        if not self._has_group(rule, key) and not self._is_over(rule, key, match.time) and self._is_full(rule, match):
+            key = ("(other)",) * len(rule.group_by)
+        case = self._case_of(rule, key)
+        if case is not None:
+            self._join(case, match, step)
+            return
+        if self._is_over(rule, key, match.time):
+            self.out.discarded[rule.name, "late_after_resolve"] += 1
+            return
+        breach = self._count(rule, key, match, step.source)
+        if breach is not None:
+            self.counting.pop((rule.name, key), None)
+            self._open(rule, key, match, breach, step)
+
+    def _clear(self, match: Match, now: int) -> None:
+        """A clearing record closes what is not newer and what it does not contradict."""
+        rule = self.rules[match.rule]
+        for case in list(self.open):
+            same = (case.rule, case.group_by) == (rule.name, rule.group_by) and case.kind != "storm"
+            contradicted = any(
+                said not in ("(none)", held) for said, held in zip(match.group, case.group, strict=False)
+            )
+            if same and not contradicted and match.time >= case.last_seen:
+                self._resolve(case, "cleared", match.time, now)
+
+    def _count(self, rule: Rule, key: Key, match: Match, source: str) -> list[tuple[int, Level, str]] | None:
+        """Return the matches that breached, if they did."""
+        mine = (match.time, match.level, source)
+        if rule.threshold is None or rule.window is None:
+            return [mine]
+        horizon = rule.window + rule.allowed_lateness
+        if (rule.name, key) in self.counting and self._may_be_dropped_now(rule, key):
+            counting = self.counting[rule.name, key]
+            if counting.late.matches or match.time < counting.live.newest() + horizon:
+                raise AmbiguousError  # the match may find the old window, or start a new one
+        counting = self.counting.setdefault((rule.name, key), Counting())
+        ring = counting.live
+        if ring.matches and match.time <= ring.newest() - horizon:
+            ring = counting.late
+            if ring.matches and match.time <= ring.newest() - horizon:
+                self.out.discarded[rule.name, "too_late"] += 1
+                return None
+        ring.matches.append(mine)
+        newest = ring.newest()
+        ring.matches = [kept for kept in ring.matches if kept[0] > newest - horizon]
+        ordered = sorted(ring.matches, key=lambda kept: kept[0])
+        for first in range(len(ordered) - rule.threshold + 1):
+            run = ordered[first : first + rule.threshold]
+            if run[-1][0] - run[0][0] <= rule.window:
+                return run
+        return None
+
+    def _open(self, rule: Rule, key: Key, match: Match, run: list[tuple[int, Level, str]], step: Step) -> None:
+        case = Case(
+            rule=rule.name,
+            group_by=rule.group_by,
+            group=key,
+            kind="critical" if rule.threshold is None else "threshold",
+            level=max(level for _, level, _ in run),
+            count=len(run),
+            first_seen=run[0][0],
+            last_seen=run[-1][0],
+            opened_at=match.time,
+            source=step.source if run[-1][0] == match.time else run[-1][2],
+            batch=self.batches[step.source],
+            followed=match.followed,
+            channels=rule.channels,
+            severity_map=rule.severity_map,
+            renotify_at=None if rule.renotify is None else step.now + rule.renotify,
+        )
+        if run[-1][0] != match.time:
+            # The newest match came earlier: this very match is proof that its source has gone on, if it is the same.
+            case.batch, case.followed = (self.batches[case.source] - 1, False)
+            if case.source != step.source:
+                raise AmbiguousError
+        self.open.append(case)
+        self._opened(case)
+        channels = self._route(case)
+        own = [at for name, at in self.decisions if name == rule.name and at > step.now - HOUR]
+        everyone = [at for _, at in self.decisions if at > step.now - HOUR]
+        if not channels:
+            return
+        if len(own) >= rule.max_pages_per_hour:
+            self._fold(case, match, "storm", step)
+        elif own and len(everyone) >= self.page_budget:
+            self._fold(case, match, "page_budget", step)
+        else:
+            self.decisions.append((rule.name, step.now))
+            self._tell(case, run[-1][0], step.now)
+
+    def _fold(self, case: Case, match: Match, reason: str, step: Step) -> None:
+        for channel in self._route(case):
+            self.out.withheld[case.rule, reason, channel] += 1
+        storm = next((other for other in self.open if other.kind == "storm" and other.rule == case.rule), None)
+        opening = storm is None
+        if storm is None:
+            storm = Case(
+                rule=case.rule,
+                group_by=(),
+                group=(),
+                kind="storm",
+                level=case.level,
+                count=0,
+                first_seen=match.time,
+                last_seen=match.time,
+                opened_at=match.time,
+                source=step.source,
+                batch=0,
+                followed=False,
+                channels=case.channels,
+                severity_map=case.severity_map,
+                renotify_at=case.renotify_at,
+            )
+            self.open.append(storm)
+        rose = case.level > storm.level
+        case.storm = storm
+        storm.members.append(case)
+        storm.count = len(storm.members)
+        storm.level = max(storm.level, case.level)
+        storm.last_seen = max(storm.last_seen, case.last_seen)
+        storm.last_added = storm.last_seen
+        if opening:
+            self._opened(storm)
+        if opening or rose or storm.deferred:
+            self._tell(storm, case.last_seen, step.now)
+
+    def _join(self, case: Case, match: Match, step: Step) -> None:
+        case.count += 1
+        case.first_seen = min(case.first_seen, match.time)
+        if match.time >= case.last_seen:
+            case.last_seen, case.source, case.quiet = match.time, step.source, False
+            case.batch, case.followed = self.batches[step.source], match.followed
+        rose = match.level > case.level
+        case.level = max(case.level, match.level)
+        if case.storm is None or not rose:
+            if rose or case.deferred:
+                self._tell(case, match.time, step.now)
+        else:
+            rule = self.rules[case.rule]
+            lately = [at for name, at in self.folded_rises if name == rule.name and at > step.now - HOUR]
+            if len(lately) < rule.max_pages_per_hour:
+                self.folded_rises.append((rule.name, step.now))
+                self._tell(case, match.time, step.now)
+            else:
+                for channel in self._route(case):
+                    if channel not in case.told:
+                        self.out.withheld[case.rule, "storm", channel] += 1
+                if case.level > case.storm.level:
+                    case.storm.level = case.level
+                    self._tell(case.storm, match.time, step.now)
+        if case.storm is not None and case.storm.deferred:
+            self._tell(case.storm, match.time, step.now)
+
+    # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _tell(self, case: Case, time: int, now: int) -> None:
+        stale = now - time > self.rules[case.rule].max_page_age
+        notes = (f"{age(now - time)} old",) if stale else ()
+        for channel in self._route(case):
+            destination = self.routing.destinations[channel]
+            if channel in case.told:
+                was_high = self._severity(case, channel, case.told[channel]) in HIGH
+                is_high = self._severity(case, channel, case.level) in HIGH
+                if destination.pagerduty and channel not in case.high and is_high and not was_high:
+                    case.high.add(channel)
+                    self._send(case, channel, "trigger", high=True, notes=notes)
+            elif destination.pager and stale:
+                case.deferred.add(channel)
+            else:
+                case.deferred.discard(channel)
+                case.told[channel] = case.level
+                self._send(case, channel, "trigger", notes=notes)
+
+    def _severity(self, case: Case, channel: str, level: Level) -> str:
+        own = self.routing.destinations[channel].severity_map
+        return case.severity_map.get(level, own.get(level, SEVERITY.get(level, "info")))
+
+    def _route(self, case: Case) -> list[str]:
+        names = self.routing.by_level.get(case.level, ()) if case.channels is None else case.channels
+        return [name for name in dict.fromkeys(names) if name in self.routing.destinations]
+
+    def _send(self, case: Case, channel: str, action: str, *, high: bool = False, notes: tuple[str, ...] = ()) -> None:
+        self.out.sent.append((case, channel, action, high, notes, case.level))
+
+    def _opened(self, case: Case) -> None:
+        self.out.opened.append(case)
+        self.out.opened_as.append((case.rule, case.kind, case.level, case.count))
+
+    # ── the passing of time ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _pass(self, source: str, upto: int, now: int) -> None:
+        """Let a source's clock pass everything due before `upto`, earliest first."""
+        while True:
+            due = [(at, n) for n, case in enumerate(self.open) if (at := self._due(case, source, upto)) is not None]
+            if not due:
+                return
+            at, n = min(due)
+            case = self.open[n]
+            policy = self.rules[case.rule].resolve
+            if policy.after_quiet is None:
+                self._resolve(case, "stale", at, now)
+            elif self._is_alive(case) or policy.even_if_silent:
+                self._resolve(case, "quiet", at, now)
+            elif case.quiet:
+                self._resolve(case, "stale", at, now)
+            else:
+                case.quiet = True
+
+    def _due(self, case: Case, source: str, upto: int) -> int | None:
+        rule = self.rules[case.rule]
+        if case.kind == "storm" or case.source != source:
+            return None
+        if rule.resolve.after_quiet is None:
+            at = case.last_seen + rule.stale_after
+            return at if rule.resolve.when is not None and at < upto else None
+        at = case.last_seen + rule.resolve.after_quiet + rule.allowed_lateness
+        if case.quiet and not self._is_alive(case) and not rule.resolve.even_if_silent:
+            at = max(at, case.last_seen + rule.stale_after)
+        return at if at < upto else None
+
+    def _is_alive(self, case: Case) -> bool:
+        return case.followed or self.batches[case.source] > case.batch
+
+    def _pass_wall(self, now: int) -> None:
+        for case in list(self.open):
+            if case.kind == "storm":
+                self._close_storm(case, now, now)
+            if case.end is None and case.renotify_at is not None and case.renotify_at < now:
+                renotify = self.rules[case.rule].renotify
+                case.renotify_at = None if renotify is None else now + renotify
+                for channel in case.told:
+                    if not self.routing.is_pager(channel):
+                        self._send(case, channel, "update")
+
+    def _close_storm(self, storm: Case, at: int, now: int) -> None:
+        after_quiet = self.rules[storm.rule].resolve.after_quiet or 0
+        if all(member.end is not None for member in storm.members) and at > storm.last_added + after_quiet:
+            self._resolve(storm, "folded_closed", at, now)
+
+    def _resolve(self, case: Case, reason: str, at: int, now: int, *, close_storm: bool = True) -> None:
+        case.end, case.reason = at, reason
+        self.open.remove(case)
+        self.out.resolved.append(case)
+        for channel in case.told:
+            self._send(case, channel, "resolve")
+            if channel in case.high:
+                self._send(case, channel, "resolve", high=True)
+        for channel in case.deferred:
+            self.out.withheld[case.rule, "stale", channel] += 1
+        if case.kind != "storm":
+            rule = self.rules[case.rule]
+            key = case.group if case.group_by == rule.group_by else ("(regrouped)", str(id(case)))
+            self.ends[rule.name, key] = max(at, self.ends.get((rule.name, key), at))
+            self._forget_ends(rule)
+        if case.storm is not None and close_storm:
+            self._close_storm(case.storm, at, now)
+
+    # ── groups ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _case_of(self, rule: Rule, key: Key) -> Case | None:
+        found = [
+            case
+            for case in self.open
+            if case.kind != "storm" and (case.rule, case.group, case.group_by) == (rule.name, key, rule.group_by)
+        ]
+        assert len(found) <= 1, "two open incidents of one rule and group"
+        return found[0] if found else None
+
+    def _has_group(self, rule: Rule, key: Key) -> bool:
+        return (rule.name, key) in self.counting or self._case_of(rule, key) is not None
+
+    def _is_over(self, rule: Rule, key: Key, time: int) -> bool:
+        return (rule.name, key) in self.ends and time <= self.ends[rule.name, key]
+
+    def _is_full(self, rule: Rule, match: Match) -> bool:
+        other = ("(other)",) * len(rule.group_by)
+        counting = {key for name, key in self.counting if name == rule.name and key != other}
+        cases = [
+            case
+            for case in self.open
+            if case.rule == rule.name and case.kind != "storm" and (case.group, case.group_by) != (other, rule.group_by)
+        ]
+        if len(counting) + len(cases) < rule.max_groups:
+            return False
+        latest = max([match.time, *self.clock.values()])
+        horizon = (rule.window or 0) + rule.allowed_lateness
+        if any(self.counting[rule.name, key].live.newest() + horizon < latest for key in counting):
+            raise AmbiguousError  # somebody's clock has left a group behind: it may be gone by now
+        return True
+
+    def _forget_ends(self, rule: Rule) -> None:
+        """Keep the latest `max_groups` ends of a rule, once a tenth more than that are known."""
+        ends = sorted(end for (name, _), end in self.ends.items() if name == rule.name)
+        surplus = len(ends) - rule.max_groups
+        if len(ends) <= rule.max_groups * 1.1:
+            return
+        if ends[surplus - 1] == ends[surplus]:
+            raise AmbiguousError
+        for key in [key for key, end in self.ends.items() if key[0] == rule.name and end < ends[surplus]]:
+            del self.ends[key]
+
+    def _may_be_dropped_now(self, rule: Rule, key: Key) -> bool:
+        """Whether an empty group may go in the middle of a step: only where some rule looks for room."""
+        crowded = any(len(self.seen[name]) >= settings.max_groups for name, settings in self.rules.items())
+        return crowded and self.may_drop(rule.name, key)
+
+    def may_drop(self, rule: str, key: Key) -> bool:
+        """Whether a counting group is empty by its sources' clocks."""
+        counting, settings = self.counting[rule, key], self.rules[rule]
+        horizon = (settings.window or 0) + settings.allowed_lateness
+        return counting.live.is_over(horizon, self.clock) and counting.late.is_over(horizon, self.clock)
+
+
+def counted_by(rule: Rule) -> tuple[object, ...]:
+    """What a rule's windows were counted by: changing any of it empties them."""
+    return (
+        rule.error_types,
+        rule.levels,
+        rule.condition,
+        rule.threshold,
+        rule.window,
+        rule.allowed_lateness,
+        rule.group_by,
+    )

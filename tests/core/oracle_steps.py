@@ -1,0 +1,230 @@
+"""Generates what can happen to an engine: batches, waiting, reloads and fallbacks, on clocks that mostly agree.
+
+Durations are a few seconds, so that a dozen steps see incidents open, join, rise, fold, go quiet and come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+from oracle_kit import BY_LEVEL, DESTINATIONS, START
+
+from sidecar.core.advance import Step
+from sidecar.core.levels import Level
+from sidecar.core.match import Match
+from sidecar.core.records import Record
+from sidecar.core.routing import Destination, Routing
+from sidecar.core.rule import ResolvePolicy, Rule
+from sidecar.core.times import HOUR, SECOND
+
+ROUTING = Routing(
+    destinations={
+        **DESTINATIONS,
+        "own-map": Destination(name="own-map", pager=True, pagerduty=True, severity_map={Level.PANIC: "info"}),
+    },
+    by_level=BY_LEVEL,
+)
+
+
+class Item(msgspec.Struct, frozen=True):
+    """A match to be, `ago` seconds before its batch arrives."""
+
+    rule: int
+    group: int
+    ago: int
+    level: Level
+
+
+class Read(msgspec.Struct, frozen=True):
+    """A batch: its matches, then perhaps a record that matches nothing, then perhaps the end of the file."""
+
+    passed: int
+    source: str
+    items: tuple[Item, ...]
+    more: bool
+    at_end: bool
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """The wall clock passes; these sources have nothing left to read."""
+
+    passed: int
+    idle: frozenset[str]
+
+
+class Reload(msgspec.Struct, frozen=True):
+    """New settings for one rule; None removes it."""
+
+    passed: int
+    rule: int
+    settings: dict[str, Any] | None
+    regroup: bool
+
+
+class FallBack(msgspec.Struct, frozen=True):
+    """A pager could not be told of one of the open incidents."""
+
+    which: int
+    channel: str
+
+
+Event = Read | Wait | Reload | FallBack
+
+
+class Scenario(msgspec.Struct, frozen=True):
+    """A whole run."""
+
+    rules: tuple[dict[str, Any], ...]
+    page_budget: int
+    events: tuple[Event, ...]
+
+
+class Advance(msgspec.Struct, frozen=True):
+    """Call `advance`."""
+
+    step: Step
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """Call `tick`."""
+
+    now: int
+    idle: frozenset[str]
+
+
+class Configure(msgspec.Struct, frozen=True):
+    """Call `reconfigure`."""
+
+    now: int
+    rules: tuple[Rule, ...]
+    page_budget: int
+
+
+class Fall(msgspec.Struct, frozen=True):
+    """Call `fall_back` for one of the open incidents, in the order of their ids."""
+
+    now: int
+    which: int
+    channel: str
+
+
+Call = Advance | Tick | Configure | Fall
+
+
+def calls(scenario: Scenario) -> Iterator[Call]:
+    """Turn a scenario into the calls it stands for, the first configuration included."""
+    now, line = START, 0
+    settings: dict[int, dict[str, Any]] = dict(enumerate(scenario.rules))
+    grouping = [0, 0]
+
+    def configure() -> Configure:
+        rules = tuple(
+            Rule(name=f"r{n}", levels=frozenset(Level), group_by=(f"by{grouping[n]}",), **settings[n])
+            for n in sorted(settings)
+        )
+        return Configure(now, rules, scenario.page_budget)
+
+    yield configure()
+    for event in scenario.events:
+        match event:
+            case FallBack(which, channel):
+                yield Fall(now, which, channel)
+            case Wait(passed, idle):
+                now += passed * SECOND
+                yield Tick(now, idle)
+            case Reload(passed, rule, new, regroup):
+                now += passed * SECOND
+                grouping[rule] += regroup
+                if new is None:
+                    settings.pop(rule, None)
+                else:
+                    settings[rule] = new
+                yield configure()
+            case Read(passed, source, batch, more, at_end):
+                now += passed * SECOND
+                matches = []
+                for n, item in enumerate(batch):
+                    line += 1
+                    time = now - item.ago * SECOND
+                    group = f"{grouping[item.rule]}/{item.group}"
+                    matches.append(
+                        Match(
+                            rule=f"r{item.rule}",
+                            group=(group,),
+                            time=time,
+                            level=item.level,
+                            sample=Record(time=time, level=item.level, error_type=group, line=f"line {line}"),
+                            followed=more or n + 1 < len(batch),
+                        )
+                    )
+                clock = now if at_end or more else matches[-1].time if matches else None
+                yield Advance(
+                    Step(now=now, source=source, clock=clock, got_bytes=bool(batch) or more, matches=tuple(matches))
+                )
+
+
+seconds = st.sampled_from([0, 1, 2, 3, 5, 8])
+passing = st.one_of(seconds, seconds, st.sampled_from([20, 70, 600, 1900, 3601]))
+sources = st.sampled_from(["A", "A", "B"])
+after_quiet = st.sampled_from([None, 0, 2, 10, 10, 30]).map(lambda n: None if n is None else n * SECOND)
+windows = st.one_of(
+    st.just({}),
+    st.fixed_dictionaries(
+        {"threshold": st.integers(1, 4), "window": st.sampled_from([1, 3, 10]).map(lambda n: n * SECOND)}
+    ),
+)
+rule_settings = st.builds(
+    lambda window, others: {**window, **others},
+    windows,
+    st.fixed_dictionaries(
+        {
+            "allowed_lateness": seconds.map(lambda n: n * SECOND),
+            "channels": st.sampled_from(
+                [None, None, None, ("pagerduty", "slack"), ("own-map", "discord"), (), ("not-configured",)]
+            ),
+            "resolve": st.builds(
+                ResolvePolicy, after_quiet=after_quiet, even_if_silent=st.integers(0, 3).map(bool).map(lambda b: not b)
+            ),
+            "renotify": st.sampled_from([None, None, None, 7 * SECOND, HOUR]),
+            "max_pages_per_hour": st.sampled_from([1, 2, 2, 50]),
+            "max_page_age": st.sampled_from([3, 30]).map(lambda n: n * SECOND),
+            "stale_after": st.sampled_from([5, 60, 3600]).map(lambda n: n * SECOND),
+            "max_groups": st.sampled_from([1, 2, 3, 100, 100]),
+            "severity_map": st.sampled_from([{}, {}, {Level.WARN: "error"}]),
+        }
+    ),
+)
+items = st.builds(
+    Item,
+    rule=st.sampled_from([0, 0, 1]),
+    group=st.integers(0, 3),
+    ago=st.one_of(st.sampled_from([0, 0, 1, 2, 3]), st.sampled_from([-3, 0, 5, 12, 40, 4000])),
+    level=st.sampled_from([Level.ERROR, Level.ERROR, Level.ERROR, Level.WARN, Level.FATAL, Level.PANIC]),
+)
+reads = st.builds(
+    Read,
+    passed=passing,
+    source=sources,
+    items=st.lists(items, max_size=5).map(tuple),
+    more=st.booleans(),
+    at_end=st.booleans(),
+)
+waits = st.builds(Wait, passed=passing, idle=st.frozensets(sources))
+reloads = st.builds(
+    Reload,
+    passed=seconds,
+    rule=st.integers(0, 1),
+    settings=st.one_of(rule_settings, rule_settings, st.none()),
+    regroup=st.booleans(),
+)
+fallbacks = st.builds(FallBack, which=st.integers(0, 5), channel=st.sampled_from(["slack", "discord"]))
+events = st.one_of(reads, reads, reads, reads, waits, waits, st.one_of(reloads, fallbacks))
+scenarios = st.builds(
+    Scenario,
+    rules=st.lists(rule_settings, min_size=1, max_size=2).map(tuple),
+    page_budget=st.sampled_from([1, 2, 3, 60]),
+    events=st.lists(events, min_size=1, max_size=14).map(tuple),
+)
