@@ -1,0 +1,143 @@
+"""The configuration file as people write it: one declaration of every key, from which come reading, schema and docs.
+
+These structs hold values as written (durations are text) after their form was checked by `reader.py`; `model.py`
+holds what the daemon works with. A key that is absent is UNSET, or has its default here.
+
+In a field's `Meta`, `extra` may say: `type` (word for the docs), `expected` (for messages), `secret` (never shown),
+`default` (words for the docs, where the default is not a value), `also` (further spellings of the key), `later`
+(words that a later version will accept here).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from sidecar.config.document.base import MATCH_REF, Glob, Section, Text
+from sidecar.config.document.channels import (
+    AnyChannel,
+    Channel,
+    DiscordChannel,
+    PagerDutyChannel,
+    SlackChannel,
+    WebhookChannel,
+)
+from sidecar.config.document.daemon import Admin, Log, PageBudget, TailInput
+from sidecar.config.document.rules import Defaults, ResolveMap, Rule, RulesFile
+
+__all__ = [
+    "MATCH_REF",
+    "Admin",
+    "AnyChannel",
+    "Channel",
+    "Defaults",
+    "DiscordChannel",
+    "Log",
+    "PageBudget",
+    "PagerDutyChannel",
+    "ResolveMap",
+    "Root",
+    "Rule",
+    "RulesFile",
+    "Section",
+    "SlackChannel",
+    "TailInput",
+    "WebhookChannel",
+]
+
+
+class Root(Section, kw_only=True):
+    """The file."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"silences", "escalation", "webhooks"})
+
+    inputs: Annotated[
+        list[Annotated[TailInput, Meta(extra={"later": ("http", "journal", "stdin")})]],
+        Meta(description="Where logs come from.", extra={"type": "list of [inputs](#inputs)"}),
+    ] = msgspec.field(default_factory=list)
+    channels: Annotated[
+        dict[str, AnyChannel],
+        Meta(description="Whom to tell, by name.", extra={"type": "map of [channels](#channels)"}),
+    ] = msgspec.field(default_factory=dict)
+    rules_files: Annotated[
+        list[Glob],
+        Meta(
+            description="Further files with rules: each holds one rule, a list of rules, or `{rules: […]}`.",
+            extra={"type": "list of globs"},
+        ),
+    ] = msgspec.field(default_factory=list)
+    rules: Annotated[list[Rule], Meta(description="What to look for.", extra={"type": "list of [rules](#rules)"})] = (
+        msgspec.field(default_factory=list)
+    )
+    defaults: (
+        Annotated[
+            Defaults,
+            Meta(
+                description="What rules do that do not say otherwise.",
+                extra={"type": "[map](#defaults)", "default": "see there"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    routing: Annotated[
+        dict[str, list[Text]],
+        Meta(
+            description="By level, the names or types of the channels that are told of rules which name none. "
+            "Levels that are left out keep the [built-in table](#routing).",
+            extra={"type": "map of level to list of names", "default": "see [routing](#routing)"},
+        ),
+    ] = msgspec.field(default_factory=dict)
+    admin: (
+        Annotated[
+            Admin,
+            Meta(description="The admin listener.", extra={"type": "[map](#admin)", "default": "see there"}),
+        ]
+        | UnsetType
+    ) = UNSET
+    log: (
+        Annotated[
+            Log,
+            Meta(description="The daemon's own log.", extra={"type": "[map](#log)", "default": "see there"}),
+        ]
+        | UnsetType
+    ) = UNSET
+    state_dir: (
+        Annotated[
+            Text,
+            Meta(
+                description="Directory for positions, windows, incidents and outgoing notifications. Without it "
+                "everything is forgotten at a restart.",
+                extra={"type": "path", "default": "in memory"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    external_url: (
+        Annotated[
+            Text,
+            Meta(
+                description="Address under which people reach the admin listener: links in notifications lead there.",
+                extra={"type": "URL", "default": "no links"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    drain_seconds: Annotated[
+        float, Meta(ge=0, le=3600, description="How long a stop may take to read on and to deliver.")
+    ] = 25
+    page_budget: (
+        Annotated[
+            PageBudget,
+            Meta(
+                description="Limit of pages for the whole daemon.",
+                extra={"type": "[map](#page_budget)", "default": "see there"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    strict_permissions: Annotated[
+        bool,
+        Meta(description="Refuse, rather than warn about, files that hold a secret and that others may read."),
+    ] = False

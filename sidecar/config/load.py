@@ -1,0 +1,263 @@
+"""Loading the configuration: from a file's path to a checked `Config`, or to everything that is wrong with it.
+
+One pass finds all problems: form (`reader.py`), then meaning, over whatever was read right. A configuration with an
+error is never used in part. Relative paths, wherever they are written, start from the main file's directory. Reads
+files and nothing else; on an event loop, call it in a thread.
+"""
+
+from __future__ import annotations
+
+import glob
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import UNSET
+
+from sidecar.config import document
+from sidecar.config.addresses import AddressError, check_public_url, is_loopback, parse_listen
+from sidecar.config.channels import ChannelBuilder
+from sidecar.config.credentials import Credentials
+from sidecar.config.files import MAX_CONFIG_BYTES, FileProblemError, read_file
+from sidecar.config.inputs import build_inputs
+from sidecar.config.model import Admin, ChannelConfig, Config, Log, PagerDutyChannel
+from sidecar.config.problems import Place, Problem, Severity, Source, quoted
+from sidecar.config.reader import Reader
+from sidecar.config.routes import build_routing, check_rule, created_channels
+from sidecar.config.rules import Built, Entry, build_defaults, build_rule
+from sidecar.config.secrets import Secret
+from sidecar.config.syntax import Parsed, UnreadableError, parse
+from sidecar.core.times import SECOND
+
+MAX_RULES_FILES = 1000
+"""Files that `rules_files` may name together: a mistaken `/**` must not read a whole disk."""
+
+MAX_SCANNED = 100_000
+"""Names that one glob of `rules_files` may visit, for the same reason."""
+
+OTHERS_READ = 0o044
+"""Permission bits that let group or others read."""
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of loading."""
+
+    config: Config | None
+    """None if there is any error."""
+    problems: list[Problem]
+    files: tuple[str, ...]
+    """Every file that was read or should have been, absolute: a change to one may mend a problem."""
+
+
+def load(path: str | Path, env: Mapping[str, str]) -> Loaded:
+    """Load a configuration file and all that it names. `env` is the environment; nothing is taken from elsewhere."""
+    return _Loader(Path(path), env).load()
+
+
+class _Loader:
+    """One loading. Keeps the files, their sources and the problems as they come in."""
+
+    def __init__(self, path: Path, env: Mapping[str, str]) -> None:
+        self._path = path
+        self._base = path.absolute().parent
+        self._env = env
+        self._problems: list[Problem] = []
+        self._files: list[str] = []
+        self._modes: list[tuple[Source, int]] = []
+        self._credentials = Credentials(self._base)
+
+    def load(self) -> Loaded:
+        config = self._config()
+        files = tuple(dict.fromkeys([*self._files, *self._credentials.files]))
+        order = {source.file: i for i, (source, _) in enumerate(self._modes)}
+        self._problems.sort(key=lambda problem: (order.get(problem.file, len(order)), problem.line or 0))
+        if config is None or any(problem.severity is Severity.ERROR for problem in self._problems):
+            return Loaded(config=None, problems=self._problems, files=files)
+        config = msgspec.structs.replace(
+            config, files=files, warnings=tuple(str(problem) for problem in self._problems)
+        )
+        return Loaded(config=config, problems=self._problems, files=files)
+
+    def _config(self) -> Config | None:
+        main = Source(str(self._path), self._problems)
+        reader = Reader(main, self._env)
+        data = self._parse(main, self._path)
+        if data is None:
+            return None
+        root = reader.read(document.Root, {} if data.data is None else data.data)
+        if root is None:
+            return None
+        entries = [Entry(reader, ("rules", i), rule) for i, rule in enumerate(root.rules)]
+        globs = self._rules_files(main, root.rules_files, entries)
+        return self._build(reader, root, entries, globs)
+
+    def _parse(self, source: Source, path: Path) -> Parsed | None:
+        self._files.append(str(path.absolute()))
+        try:
+            content = read_file(path, MAX_CONFIG_BYTES)
+            parsed = parse(content.data.decode("utf-8-sig"), path.suffix.lower())
+        except FileProblemError as problem:
+            source.error((), f"expected a configuration file, but {problem}")
+            return None
+        except UnicodeDecodeError as problem:
+            source.error((), f"expected text in UTF-8: byte {problem.start + 1} is none")
+            return None
+        except UnreadableError as problem:
+            source.lines = {} if problem.line is None else {(): problem.line}
+            source.error((), str(problem))
+            return None
+        source.lines = parsed.lines
+        self._modes.append((source, content.mode))
+        for place, key in parsed.duplicates:
+            source.error((*place, key), "the same key is given twice: remove one")
+        return parsed
+
+    def _rules_files(self, main: Source, patterns: list[str], entries: list[Entry]) -> tuple[str, ...]:
+        """Read the rules of further files into `entries`. Return the patterns, absolute."""
+        seen = {self._path.resolve()}
+        for i, pattern in enumerate(patterns):
+            place: Place = ("rules_files", i)
+            for path in self._matching(main, place, pattern):
+                if path.resolve() in seen:
+                    continue
+                if len(seen) > MAX_RULES_FILES:
+                    main.error(place, f"expected at most {MAX_RULES_FILES} files with rules altogether")
+                    return ()
+                seen.add(path.resolve())
+                entries.extend(self._rules_file(path))
+        return tuple(str(self._base / pattern) for pattern in patterns if pattern)
+
+    def _matching(self, main: Source, place: Place, pattern: str) -> list[Path]:
+        """Return the files that a pattern names, as a person would find them from where they are."""
+        if not pattern or main.failed(place):
+            return []
+        full = str(self._path.parent / pattern)
+        if not glob.has_magic(pattern):
+            if not Path(full).exists():
+                self._files.append(str(Path(full).absolute()))
+                main.error(place, f"expected a file with rules, but there is no such file: {quoted(full)}")
+                return []
+            return [Path(full)]
+        escaped = str(Path(glob.escape(str(self._path.parent))) / pattern)
+        names = glob.iglob(escaped, recursive=True)  # noqa: PTH207 - pathlib's takes no absolute patterns
+        found = [Path(name) for name in itertools.islice(names, MAX_SCANNED)]
+        files = sorted(path for path in found if path.is_file())
+        if not files:
+            main.warning(place, f"no file matches {quoted(full)}")
+        return files
+
+    def _rules_file(self, path: Path) -> list[Entry]:
+        source = Source(str(path), self._problems)
+        reader = Reader(source, self._env)
+        parsed = self._parse(source, path)
+        if parsed is None:
+            return []
+        data = parsed.data
+        if isinstance(data, list):
+            rules = [(reader.read(document.Rule, item, (i,)), (i,)) for i, item in enumerate(data)]
+            return [Entry(reader, place, rule) for rule, place in rules if rule is not None]
+        if isinstance(data, dict) and "rules" in data:
+            several = reader.read(document.RulesFile, data)
+            return [Entry(reader, ("rules", i), rule) for i, rule in enumerate(several.rules if several else [])]
+        if data is None:
+            source.warning((), "holds no rules")
+            return []
+        if not isinstance(data, dict):
+            source.error((), "expected a rule, a list of rules, or `rules` with a list")
+            return []
+        rule = reader.read(document.Rule, data)
+        return [] if rule is None else [Entry(reader, (), rule)]
+
+    def _build(self, reader: Reader, root: document.Root, entries: list[Entry], globs: tuple[str, ...]) -> Config:
+        main = reader.source
+        channels = ChannelBuilder(main, self._credentials).build(dict(root.channels))
+        routing = build_routing(main, dict(root.routing), channels)
+        defaults = build_defaults(reader, root.defaults or document.Defaults())
+        rules = [build_rule(entry, defaults, self._credentials) for entry in entries]
+        _check_unique(rules)
+        created = created_channels(rules, channels)
+        for built in rules:
+            check_rule(built, main, channels, created, routing)
+        self._check_use(main, root, entries)
+        config = Config(
+            inputs=build_inputs(main, root.inputs, self._base),
+            channels={**channels, **created},
+            rules=tuple(built.rule for built in rules if built.enabled),
+            secrets=_keys(rules, channels),
+            routing=routing,
+            admin=self._admin(main, root),
+            log=Log() if root.log is UNSET else Log(level=root.log.level, format=root.log.format),
+            state_dir=None if root.state_dir is UNSET else str(self._base / root.state_dir),
+            external_url=_external_url(main, root),
+            drain=round(root.drain_seconds * SECOND),
+            page_budget=(root.page_budget or document.PageBudget()).max_pages_per_hour,
+            strict_permissions=root.strict_permissions,
+            rules_files=globs,
+        )
+        self._check_permissions(root.strict_permissions)
+        return config
+
+    def _admin(self, main: Source, root: document.Root) -> Admin:
+        doc = root.admin or document.Admin()
+        token = self._credentials.take(main, ("admin",), "token", doc.token, doc.token_file)
+        given = main.has(("admin", "token")) or main.has(("admin", "token_file"))
+        try:
+            host, port = parse_listen(doc.listen)
+        except AddressError as error:
+            main.error(("admin", "listen"), str(error))
+            return Admin()
+        if not given and not is_loopback(host):
+            main.error(
+                ("admin",), "`token` is missing: expected it, or `token_file`, where `listen` is no loopback address"
+            )
+        return Admin(host=host, port=port, token=token)
+
+    def _check_use(self, main: Source, root: document.Root, entries: list[Entry]) -> None:
+        if not root.inputs and not main.failed(("inputs",)):
+            main.warning((), "there are no `inputs`: nothing will be read")
+        if not any(entry.doc.enabled for entry in entries):
+            main.warning((), "there are no enabled `rules`: nothing will be looked for")
+
+    def _check_permissions(self, strict: bool) -> None:
+        for source, mode in self._modes:
+            if source.inline_secrets and mode & OTHERS_READ:
+                message = (
+                    f"holds a secret and may be read by others (mode {mode:04o}): expected mode 0600, or the secret "
+                    "in the environment or in a file of its own"
+                )
+                if strict:
+                    source.error((), message)
+                else:
+                    source.warning((), message)
+
+
+def _check_unique(rules: list[Built]) -> None:
+    first: dict[str, Entry] = {}
+    for built in rules:
+        name, entry = built.rule.name, built.entry
+        if not name:
+            continue
+        other = first.setdefault(name, entry)
+        if other is not entry:
+            where = f"{other.source.where(other.place)} in {other.source.file}".removeprefix(" in ")
+            entry.source.error(
+                (*entry.place, "rule_name"),
+                f"expected a unique name, but {where} has the same one: a rule's name is its identity",
+            )
+
+
+def _keys(rules: list[Built], channels: Mapping[str, ChannelConfig]) -> dict[str, Secret]:
+    own = [built.key for built in rules if built.enabled]
+    theirs = [channel.routing_key for channel in channels.values() if isinstance(channel, PagerDutyChannel)]
+    return {key.fingerprint(): key for key in (*theirs, *own) if key is not None}
+
+
+def _external_url(main: Source, root: document.Root) -> str | None:
+    if root.external_url is UNSET:
+        return None
+    try:
+        return check_public_url(root.external_url)
+    except AddressError as error:
+        main.error(("external_url",), str(error))
+        return None

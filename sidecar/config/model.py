@@ -1,0 +1,126 @@
+"""The configuration after loading: checked, expanded, defaults applied. `load.py` makes it, `schema.py` describes it.
+
+Durations are integer nanoseconds here; the file writes them `90s`, `5m`, `1h`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from sidecar.config.secrets import Secret
+from sidecar.core.levels import Level
+from sidecar.core.rule import Rule
+from sidecar.core.times import DAY, SECOND
+
+
+class TailInput(msgspec.Struct, frozen=True, kw_only=True):
+    """`type: tail`."""
+
+    name: str
+    """Metric label; the file's `name`, else `tail`, `tail-2`, …"""
+    paths: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    format: str = "auto"
+    start_at: Literal["end", "beginning"] = "end"
+    timezone: str = "UTC"
+    default_level: Level = Level.INFO
+    max_line_bytes: int = 1024 * 1024
+
+
+class PagerDutyChannel(msgspec.Struct, frozen=True, kw_only=True):
+    """`type: pagerduty`."""
+
+    name: str
+    url: str = "https://events.pagerduty.com"
+    """Base, to which `/v2/enqueue` is added."""
+    routing_key: Secret | None = None
+    """None: every rule that names the channel brings its own."""
+    pager: bool = True
+    give_up_after: int = DAY
+    fallback_channel: str | None = None
+    severity_map: Mapping[Level, str] = {}
+    max_events_per_minute: int = 100
+
+
+class SlackChannel(msgspec.Struct, frozen=True, kw_only=True):
+    """`type: slack`, an incoming webhook."""
+
+    name: str
+    webhook_url: Secret
+    pager: bool = False
+    give_up_after: int = DAY
+    fallback_channel: str | None = None
+    severity_map: Mapping[Level, str] = {}
+    max_events_per_minute: int = 60
+
+
+class DiscordChannel(msgspec.Struct, frozen=True, kw_only=True):
+    """`type: discord`, a webhook."""
+
+    name: str
+    webhook_url: Secret
+    pager: bool = False
+    give_up_after: int = DAY
+    fallback_channel: str | None = None
+    severity_map: Mapping[Level, str] = {}
+    max_events_per_minute: int = 30
+
+
+class WebhookChannel(msgspec.Struct, frozen=True, kw_only=True):
+    """`type: webhook`: JSON to any address, signed where a secret is given."""
+
+    name: str
+    url: Secret
+    secret: Secret | None = None
+    pager: bool = False
+    give_up_after: int = DAY
+    fallback_channel: str | None = None
+    severity_map: Mapping[Level, str] = {}
+    max_events_per_minute: int = 600
+
+
+ChannelConfig = PagerDutyChannel | SlackChannel | DiscordChannel | WebhookChannel
+
+
+class Admin(msgspec.Struct, frozen=True, kw_only=True):
+    """The admin listener."""
+
+    host: str = "127.0.0.1"
+    port: int = 9881
+    token: Secret | None = None
+
+
+class Log(msgspec.Struct, frozen=True, kw_only=True):
+    """The daemon's own log."""
+
+    level: str = "info"
+    format: Literal["json", "text"] = "text"
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole configuration."""
+
+    inputs: tuple[TailInput, ...] = ()
+    channels: Mapping[str, ChannelConfig] = {}
+    rules: tuple[Rule, ...] = ()
+    """Enabled rules only, in file order."""
+    secrets: Mapping[str, Secret] = {}
+    """PagerDuty keys by fingerprint: channels' and rules'."""
+    routing: Mapping[Level, tuple[str, ...]] = {}
+    """Channel names by level for rules that name none; already reduced to configured channels."""
+    admin: Admin = Admin()
+    log: Log = Log()
+    state_dir: str | None = None
+    external_url: str | None = None
+    drain: int = 25 * SECOND
+    page_budget: int = 60
+    """Pages per rolling hour for the whole daemon."""
+    strict_permissions: bool = False
+    files: tuple[str, ...] = ()
+    """Every file that was read: watched for changes."""
+    rules_files: tuple[str, ...] = ()
+    """Globs of further rules files, absolute: a new file that matches is a change, too."""
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,81 @@
+"""The documentation says what the program does: its tables are those of the structs, its examples load."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import yaml
+from config_texts import KEY, LoadText
+
+from sidecar.config import document
+from sidecar.config.load import load
+from sidecar.config.reference import update
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "configuration.md"
+ENV = {
+    "PAGERDUTY_KEY": KEY,
+    "PAGERDUTY_PROD_KEY": KEY[::-1],
+    "SLACK_URL": "https://hooks.slack.com/services/T/B/x",
+    "DISCORD_URL": "https://discord.com/api/webhooks/1/x",
+}
+
+
+def test_the_tables_are_up_to_date() -> None:
+    """If this fails: python -m sidecar.config.reference docs/configuration.md."""
+    text = DOCUMENT.read_text()
+    assert update(text) == text
+
+
+def test_every_section_has_its_table() -> None:
+    sections = {
+        name
+        for name, cls in vars(document).items()
+        if isinstance(cls, type) and issubclass(cls, document.Section) and cls.__struct_fields__
+    }
+    documented = set(re.findall(r"<!-- keys: (\w+) -->", DOCUMENT.read_text()))
+    assert documented == sections - {"Channel", "RulesFile"}
+
+
+def test_a_table_that_differs_is_replaced() -> None:
+    text = "before\n<!-- keys: Log -->\nanything\n<!-- end -->\nafter\n"
+    renewed = update(text)
+    assert "anything" not in renewed
+    assert "| `level` |" in renewed
+    assert renewed.startswith("before\n")
+    assert renewed.endswith("<!-- end -->\nafter\n")
+
+
+def test_links_inside_the_document_lead_somewhere() -> None:
+    text = DOCUMENT.read_text()
+    headings = {
+        re.sub(r"[^\w -]", "", line).strip().lower().replace(" ", "-") for line in re.findall(r"^#+ (.*)$", text, re.M)
+    }
+    assert set(re.findall(r"\]\(#([\w-]+)\)", text)) <= headings
+
+
+def test_the_documents_examples_load(load_text: LoadText) -> None:
+    for kind, block in re.findall(r"```(yaml|json)\n(.*?)```", DOCUMENT.read_text(), re.DOTALL):
+        example = yaml.safe_load(block) if kind == "yaml" else json.loads(block)
+        rule = {"ruleName": "A", **example}
+        slack = {"slack": {"type": "slack", "webhook_url": "${SLACK_URL}"}}
+        loaded = load_text(json.dumps({"channels": slack, "rules": [rule]}), env=ENV, name="c.json")
+        assert loaded.config is not None, loaded.problems
+
+
+def test_every_example_file_loads_without_a_word() -> None:
+    for path in sorted((ROOT / "config").glob("*.yaml")):
+        loaded = load(path, ENV)
+        assert loaded.config is not None, [str(problem) for problem in loaded.problems]
+        assert loaded.problems == []
+        assert loaded.config.rules
+
+
+def test_the_example_holds_luminalogs_documented_rule() -> None:
+    loaded = load(ROOT / "config" / "sidecar.yaml", ENV)
+    assert loaded.config is not None
+    rule = next(rule for rule in loaded.config.rules if rule.name == "PagerDuty Production Critical")
+    assert rule.threshold == 3
+    assert loaded.config.secrets[rule.routing_key or ""].reveal() == KEY[::-1]

@@ -1,0 +1,88 @@
+"""The JSON Schema agrees with loading, on the examples and on small configurations right and wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from config_texts import CHANNELS, LoadText
+
+from sidecar.config.schema import json_schema
+
+VALIDATOR = jsonschema.Draft202012Validator(json_schema())
+RULE_VALIDATOR = jsonschema.Draft202012Validator({**json_schema(), "$ref": "#/$defs/Rule"})
+CONFIG = Path(__file__).parents[2] / "config"
+
+
+def rules(**keys: Any) -> dict[str, Any]:
+    return {"channels": CHANNELS, "rules": [{"ruleName": "A", **keys}]}
+
+
+def test_the_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(json_schema())
+
+
+@pytest.mark.parametrize("path", sorted(CONFIG.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_example_is_valid(path: Path) -> None:
+    VALIDATOR.validate(yaml.safe_load(path.read_text()))
+
+
+@pytest.mark.parametrize("path", sorted(CONFIG.glob("rules.d/*.json")), ids=lambda path: path.name)
+def test_every_example_rule_is_valid(path: Path) -> None:
+    RULE_VALIDATOR.validate(json.loads(path.read_text()))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"inputs": [{"type": "tail", "paths": ["/x"]}]},
+        {"drain_seconds": "${DRAIN:-25}", "strict_permissions": "${STRICT:-no}", "log": {"level": "${LEVEL:-info}"}},
+        rules(countThreshold=3, timeWindowMinutes=5),
+        rules(count_threshold=3, window="1h30m"),
+        rules(countThreshold="${N:-3}", window="${W:-5m}"),
+        rules(pagerDutyKey="x" * 32, channels=["pagerduty"]),
+        rules(resolve="manual", renotify="off"),
+        rules(resolve={"afterQuiet": "5m", "when": {"a": 1}}),
+        rules(match={"a": [1, {"glob": "x"}], "any": [{"b": True}], "not": {"c": {"gte": 5, "lt": 6}}}),
+        rules(severityMap={"error": "critical"}, labels={"a": "b"}, groupBy=[]),
+        {"defaults": {"maxGroups": 5, "allowed_lateness": "0s"}},
+    ],
+)
+def test_what_loads_is_valid(load_text: LoadText, config: dict[str, Any]) -> None:
+    assert load_text(json.dumps(config), name="c.json").config is not None
+    VALIDATOR.validate(config)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"inputs": [{"type": "http"}]},
+        {"inputs": [{"type": "tail"}]},
+        {"input": []},
+        {"silences": []},
+        {"channels": {"a": {"type": "slak"}}},
+        {"drain_seconds": "25"},
+        {"rules": [{}]},
+        rules(rule_name="A"),
+        rules(countThreshold=3, count_threshold=3, window="5m"),
+        rules(countThreshold=0, window="5m"),
+        rules(countThreshold=3, window="5"),
+        rules(countTreshold=3),
+        rules(resolve="never"),
+        rules(resolve={"afterQuiet": "5m", "after_quiet": "5m"}),
+        rules(match={}),
+        rules(match={"a": {"contains": "x"}}),
+        rules(match={"a": {"gte": "x"}}),
+        rules(match={"any": {"a": 1}}),
+        rules(severity_map={"error": "high"}),
+        rules(enabled="yes"),
+    ],
+)
+def test_what_is_not_valid_does_not_load(load_text: LoadText, config: dict[str, Any]) -> None:
+    assert not VALIDATOR.is_valid(config)
+    assert load_text(json.dumps(config), name="c.json").config is None
