@@ -1,0 +1,1 @@
+"""Events to log lines and counters; metrics, health, and the listener that shows them."""

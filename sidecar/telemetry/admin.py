@@ -1,0 +1,104 @@
+"""The admin listener: metrics and health, open to whoever can reach it.
+
+`/metrics` for Prometheus, `/healthz` (alive) and `/readyz` (inputs running, store writable, configuration loaded) as
+JSON with a reason for each part. Slow clients are cut, and bodies are not read: nothing here takes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from prometheus_client.exposition import choose_encoder
+
+from sidecar.telemetry.telemetry import Telemetry
+
+REQUEST_SECONDS: Final = 10.0
+"""A client gets this long for its request line and headers: a scrape needs milliseconds."""
+
+MAX_HEADER_BYTES: Final = 8190
+SERVER_NAME: Final = "luminalog-sidecar"
+
+
+class Component(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of the daemon."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+    needed: bool = True
+    """Whether the daemon is not ready without it; else it is only shown."""
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """How the daemon is doing."""
+
+    alive: bool
+    ready: bool
+    components: list[Component]
+
+
+class AdminServer:
+    """Serves metrics and health."""
+
+    def __init__(self, *, host: str, port: int, telemetry: Telemetry, health: Callable[[], Health]) -> None:
+        """Port 0 takes any free one; `port` is the one taken after `start`."""
+        self.host, self.port = host, port
+        self._telemetry = telemetry
+        self._health = health
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listen. Raises `OSError` if the address cannot be used."""
+        app = web.Application(client_max_size=0)
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.on_response_prepare.append(_name_server)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=REQUEST_SECONDS,
+            lingering_time=0,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+        )
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self.host, self.port)
+            await site.start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        self.port = runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._telemetry.registry), headers={"Content-Type": content_type})
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        health = self._health()
+        return _answer(health.alive, health)
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        health = self._health()
+        return _answer(health.ready, health)
+
+
+def _answer(ok: bool, health: Health) -> web.Response:
+    document = {"status": "ok" if ok else "failing", "components": health.components}
+    return web.Response(status=200 if ok else 503, body=msgspec.json.encode(document), content_type="application/json")
+
+
+async def _name_server(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = SERVER_NAME

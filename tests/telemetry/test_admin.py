@@ -1,0 +1,74 @@
+"""The admin listener answers for metrics and health, and nothing else."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from sidecar.telemetry.admin import AdminServer, Component, Health
+from sidecar.telemetry.log import Log
+from sidecar.telemetry.telemetry import Telemetry
+
+
+class World:
+    def __init__(self) -> None:
+        self.health = Health(alive=True, ready=True, components=[])
+        telemetry = Telemetry(Log(stream=io.StringIO(), clock=lambda: 0.0))
+        self.server = AdminServer(host="127.0.0.1", port=0, telemetry=telemetry, health=lambda: self.health)
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server.port}{path}"
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    world = World()
+    await world.server.start()
+    yield world
+    await world.server.stop()
+
+
+async def test_metrics_are_text_for_prometheus(world: World) -> None:
+    async with aiohttp.ClientSession() as session, session.get(world.url("/metrics")) as response:
+        assert response.status == 200
+        names = {family.name for family in text_string_to_metric_families(await response.text())}
+    assert "luminalog_build_info" in names
+
+
+async def test_metrics_come_as_openmetrics_where_asked_for(world: World) -> None:
+    accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    async with aiohttp.ClientSession() as session, session.get(world.url("/metrics"), headers=accept) as response:
+        assert response.headers["Content-Type"].startswith("application/openmetrics-text")
+
+
+@pytest.mark.parametrize(("alive", "ready"), [(True, True), (True, False), (False, False)])
+async def test_health_and_readiness_are_told_apart(world: World, alive: bool, ready: bool) -> None:
+    world.health = Health(alive=alive, ready=ready, components=[Component(name="store", ok=ready, detail="disk full")])
+    async with aiohttp.ClientSession() as session:
+        async with session.get(world.url("/healthz")) as response:
+            assert response.status == (200 if alive else 503)
+        async with session.get(world.url("/readyz")) as response:
+            assert response.status == (200 if ready else 503)
+            assert (await response.json())["components"][0]["detail"] == "disk full"
+
+
+async def test_health_answers_head(world: World) -> None:
+    async with aiohttp.ClientSession() as session, session.head(world.url("/healthz")) as response:
+        assert response.status == 200
+
+
+async def test_nothing_can_be_posted_and_no_library_names_itself(world: World) -> None:
+    async with aiohttp.ClientSession() as session, session.post(world.url("/metrics"), data=b"x") as response:
+        assert response.status == 405
+        assert response.headers["Server"] == "luminalog-sidecar"
+
+
+async def test_an_address_in_use_is_an_error(world: World) -> None:
+    other = World()
+    other.server.port = world.server.port
+    with pytest.raises(OSError, match="in use"):
+        await other.server.start()
