@@ -1,0 +1,288 @@
+"""Reads followed files and hands their bytes over: the loop around `tracker.py`, and the input itself.
+
+One look is: settle what was touched (everything, once a second), scan the globs when it is time, read. Reading goes
+in turns, so that neither a backlog nor a slow pipeline starves a live file: a turn reads one block of each file that
+had been read to its end before, and one block of one backlog.
+
+Invariants:
+- At most one block is in memory that the pipeline has not taken.
+- A block counts as read when the pipeline has taken it: cancelled before, it is read again.
+- A lineage's files are read in order (see `lineage.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from sidecar.config.model import TailInput
+from sidecar.inputs.base import Batch, Consumed, PositionRow, Sink
+from sidecar.inputs.tail.events import TailEvents
+from sidecar.inputs.tail.holdings import MAX_OPEN_FILES
+from sidecar.inputs.tail.lineage import SOURCE_PREFIX, Generation, Lineage
+from sidecar.inputs.tail.positions import Progress, row
+from sidecar.inputs.tail.scan import Scan, Scanner
+from sidecar.inputs.tail.tracker import Tracker
+from sidecar.inputs.tail.watching import Waker, Watch, watch_directories
+
+POLL_SECONDS = 1.0
+"""How late a write is seen where the kernel does not tell: one stat a second for each file costs next to nothing."""
+
+RESCAN_SECONDS = 5.0
+"""How late a new file is seen where the kernel does not tell: matching globs over large trees does cost."""
+
+RESCAN_GAP_SECONDS = 0.2
+"""Directories may see many files come and go: their events do not make us scan more often than this."""
+
+
+class TailFiles:
+    """Follows the files that one input's globs match; see `inputs.base.Input`."""
+
+    def __init__(
+        self,
+        config: TailInput,
+        *,
+        positions: Mapping[str, bytes],
+        clock: Callable[[], int],
+        events: TailEvents,
+        watch: Watch = watch_directories,
+        poll_seconds: float = POLL_SECONDS,
+        rescan_seconds: float = RESCAN_SECONDS,
+        max_open_files: int = MAX_OPEN_FILES,
+    ) -> None:
+        """`positions`: the store's rows, those of others included. `clock`: wall clock, nanoseconds since the epoch."""
+        self.name = config.name
+        self._clock = clock
+        self._events = events
+        self._poll_seconds = poll_seconds
+        self._rescan_seconds = rescan_seconds
+        self._scanner = Scanner(config.paths, config.exclude)
+        self._tracker = Tracker(
+            config,
+            self._scanner,
+            positions=positions,
+            clock=clock,
+            events=events,
+            max_open_files=max_open_files,
+        )
+        self._waker = Waker(watch, events.watch_failed)
+        self._live: dict[Lineage, None] = {}
+        self._backlog: dict[Lineage, None] = {}
+        self.looked = False
+        """Whether the globs have been matched once."""
+
+    async def run(self, sink: Sink) -> None:
+        """Read until cancelled."""
+        now = asyncio.get_running_loop().time
+        poll_at = rescan_at = now()
+        last_scan = now() - RESCAN_GAP_SECONDS
+        try:
+            while True:
+                if not self._live and not self._backlog:
+                    await self._waker.wait(min(poll_at, rescan_at) - now())
+                touched = self._waker.take()
+                if touched is None or self._settle_touched(touched):
+                    rescan_at = min(rescan_at, max(now(), last_scan + RESCAN_GAP_SECONDS))
+                if now() >= rescan_at:
+                    last_scan = now()
+                    scan = await self._rescan()
+                    await self._waker.watch(scan.directories)
+                    rescan_at = now() + self._rescan_seconds
+                    poll_at = now() + self._poll_seconds
+                elif now() >= poll_at:
+                    self._settle_all()
+                    poll_at = now() + self._poll_seconds
+                await self._turn(sink)
+        finally:
+            await self._waker.close()
+
+    async def look(self, sink: Sink) -> None:
+        """Take one whole look: scan the globs, settle every file, and read all of it to its end."""
+        await self._rescan()
+        await self._turn(sink)
+        while self._live or self._backlog:
+            await self._turn(sink)
+
+    async def drain(self, sink: Sink) -> None:
+        """Read every file to the end that it has now, the smallest rest first, and close them. `run` has ended."""
+        try:
+            await self._rescan()
+            await self._save(sink)
+            for lineage in sorted(self._tracker.lineages.values(), key=lambda one: one.unread):
+                await self._drain(lineage, sink)
+        finally:
+            self.close()
+
+    def committed(self, rows: list[PositionRow]) -> None:
+        """The rows are on disk: files whose rows were deleted need not be known any longer."""
+        self._tracker.committed(row.key for row in rows if row.value is None)
+
+    def is_idle(self, source: str) -> bool:
+        """Whether a source has nothing to read right now, so that the wall clock may stand for its own.
+
+        One that is not followed (any longer) has nothing to read.
+        """
+        lineage = self._tracker.lineages.get(source.removeprefix(SOURCE_PREFIX))
+        return lineage is None or self._tracker.nothing_beyond(lineage)
+
+    @property
+    def lag(self) -> int:
+        """Bytes of known files that are not read yet."""
+        return sum(lineage.unread for lineage in self._tracker.lineages.values())
+
+    def close(self) -> None:
+        """Close every file. What was not read yet is found again from the positions."""
+        self._tracker.holdings.close_all()
+
+    # A look.
+
+    async def _rescan(self) -> Scan:
+        scan = await asyncio.to_thread(self._scanner.scan)
+        self._tracker.apply(scan)
+        for lineage in self._tracker.lineages.values():
+            self._enqueue(lineage)
+        self._report()
+        self.looked = True
+        return scan
+
+    def _settle_all(self) -> None:
+        for lineage in list(self._tracker.lineages.values()):
+            self._settle(lineage)
+        self._report()
+
+    def _settle_touched(self, touched: Mapping[str, bool]) -> bool:
+        """Settle the lineages that were touched; say whether a directory changed, so that the globs must be scanned."""
+        changed = False
+        for path, listing in touched.items():
+            lineage = self._tracker.at_path(path)
+            if lineage is not None:
+                self._settle(lineage)
+            changed = changed or listing
+        return changed
+
+    def _settle(self, lineage: Lineage) -> None:
+        self._tracker.settle(lineage)
+        self._enqueue(lineage)
+
+    def _enqueue(self, lineage: Lineage) -> None:
+        if lineage not in self._backlog and self._next(lineage) is not None:
+            self._live[lineage] = None
+
+    def _report(self) -> None:
+        lineages = self._tracker.lineages.values()
+        self._events.lag(self.lag)
+        self._events.files(sum(not one.done for lineage in lineages for one in lineage.generations()))
+
+    # Reading.
+
+    async def _turn(self, sink: Sink) -> None:
+        await self._save(sink)
+        live, self._live = self._live, {}
+        for lineage in live:
+            await self._step(lineage, sink)
+        if self._backlog:
+            lineage = next(iter(self._backlog))
+            del self._backlog[lineage]
+            await self._step(lineage, sink)
+
+    async def _step(self, lineage: Lineage, sink: Sink) -> None:
+        """Read one block of a lineage; if there is more, it is a backlog."""
+        generation = self._next(lineage)
+        if generation is None:
+            return
+        if generation.readable:
+            await self._read(generation, sink, grow=True)
+            if not generation.unread:
+                self._tracker.settle(lineage)
+        else:
+            await self._finish(generation, sink)
+        if self._next(lineage) is not None:
+            self._backlog[lineage] = None
+        # The sink may have taken everything without ever waiting.
+        await asyncio.sleep(0)
+
+    def _next(self, lineage: Lineage) -> Generation | None:
+        """Return the oldest generation that has something to hand over."""
+        for generation in lineage.generations():
+            if generation.readable or self._tracker.is_over(generation):
+                return generation
+        return None
+
+    async def _drain(self, lineage: Lineage, sink: Sink) -> None:
+        # A file that has been replaced is read to its end before its successor is looked at: hence a second time.
+        for _ in range(2):
+            while (generation := self._next(lineage)) is not None:
+                if generation.readable:
+                    await self._read(generation, sink, grow=False)
+                else:
+                    await self._finish(generation, sink)
+            self._tracker.settle(lineage)
+
+    async def _read(self, generation: Generation, sink: Sink, *, grow: bool) -> None:
+        block = self._tracker.read(generation)
+        if block is None:
+            return
+        progress = Progress(
+            position=self._tracker.position(generation, block.known, block.seen.modified),
+            base=generation.base or 0,
+            seed=generation.seed,
+        )
+        key = self._tracker.key(generation)
+
+        def positions(consumed: Consumed) -> list[PositionRow]:
+            return [row(key, progress.at(consumed))]
+
+        end = block.known.offset
+        at_end = end >= block.seen.size and self._tracker.nothing_beyond(generation.lineage, generation, end)
+        await self._put(sink, generation, block.data, at_end=at_end, final=False, positions=positions)
+        self._tracker.advance(generation, block, grow=grow)
+
+    async def _finish(self, generation: Generation, sink: Sink) -> None:
+        ending = self._tracker.ending(generation)
+        at_end = self._tracker.nothing_beyond(generation.lineage)
+        await self._put(sink, generation, b"", at_end=at_end, final=True, positions=lambda _: ending.rows)
+        self._tracker.end(ending)
+
+    async def _put(
+        self,
+        sink: Sink,
+        generation: Generation,
+        data: bytes,
+        *,
+        at_end: bool,
+        final: bool,
+        positions: Callable[[Consumed], list[PositionRow]],
+    ) -> None:
+        await self._save(sink)
+        lineage = generation.lineage
+        batch = Batch(
+            input=self.name,
+            source=lineage.source,
+            stream=f"{self.name}:{lineage.path}#{generation.number}",
+            data=data,
+            arrival=self._clock(),
+            at_end=at_end,
+            final=final,
+            state=generation.state,
+            positions=positions,
+        )
+        await sink.put(batch)
+
+    async def _save(self, sink: Sink) -> None:
+        """Hand over the rows of files that begin, all in one batch."""
+        rows = list(self._tracker.unsaved)
+        if not rows:
+            return
+        name = f"tail:{self.name}"
+        await sink.put(
+            Batch(
+                input=self.name,
+                source=name,
+                stream=name,
+                data=b"",
+                arrival=self._clock(),
+                at_end=False,
+                positions=lambda _: rows,
+            )
+        )
+        del self._tracker.unsaved[: len(rows)]

@@ -1,0 +1,112 @@
+"""The state of followed files. No I/O: what changes it is in `tracker.py`.
+
+A `Lineage` is a path that a glob matched. A `Generation` is one log that stood there: content, not an inode. Rotation
+moves it under another name and copytruncate into another file; it goes on being the same stream at the same offset.
+
+Invariant: generations of a lineage are read in order, each to its end before the next begins; a rotated one stays
+open for a while, and what is still written into it is read too.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sidecar.core.following import Remembered
+
+SOURCE_PREFIX = "tail:"
+"""What stands before the path in the name of a source."""
+
+MAX_EARLIER = 8
+"""Finished files remembered of each lineage: log directories seldom keep more uncompressed generations."""
+
+
+@dataclass(slots=True, eq=False)
+class Generation:
+    """One log of a lineage."""
+
+    lineage: Lineage
+    number: int
+    known: Remembered
+    """With the offset up to which it was handed over."""
+    at: str
+    """Where its file was last seen."""
+    size: int = 0
+    """As last seen; what is to be read now ends here."""
+    modified: int = -1
+    fd: int | None = None
+    settled: bool = False
+    """Its content was verified so long after its last modification that another would show in the time."""
+    state: bytes | None = None
+    """The stored state of its stream, to be handed back with its first batch."""
+    base: int | None = None
+    """Offset of the first byte that this process has read, and `seed` what stands before it."""
+    seed: bytes = b""
+    left_at: int | None = None
+    """When it was last seen to have left its path, or to be missing, or to be written to after that. Wall clock."""
+    done: bool = False
+    """Rotated and read to its end, but still matched by a glob."""
+    lost: bool = False
+    """Its file is nowhere: nothing is left to be read."""
+    finished: bool = False
+    """Its last batch was handed over, but is not on disk yet."""
+    unproven: bool = False
+    """New, and nothing read yet: it may turn out to be a copy of another log."""
+    copy_of: Generation | None = None
+    """It is a copy of this one, as far as can be seen: not read as long as it is."""
+
+    @property
+    def unread(self) -> int:
+        """Bytes known to be waiting, whether or not they can be read now."""
+        if self.lost or self.done or self.copy_of is not None:
+            return 0
+        return max(0, self.size - self.known.offset)
+
+    @property
+    def readable(self) -> bool:
+        """Whether there are bytes to read right now, if need be after opening the file again."""
+        if self.unread == 0:
+            return False
+        return self.fd is not None or (
+            self is self.lineage.current and self.left_at is None and not self.lineage.failing
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Lineage:
+    """A path that a glob matched, and the logs that stood there."""
+
+    path: str
+    pattern: str
+    current: Generation | None = None
+    older: list[Generation] = field(default_factory=list)
+    """Those that have left the path, oldest first."""
+    earlier: deque[Remembered] = field(default_factory=lambda: deque(maxlen=MAX_EARLIER))
+    """Those that are finished and forgotten."""
+    number: int = 0
+    """The number given last."""
+    trouble: str | None = None
+    """Why its file cannot be read; said once."""
+    failing: bool = False
+    """The last look met that trouble again."""
+    left_modified: int | None = None
+    """Last modification of the file that left the path last, nanoseconds by the file system's clock."""
+    empty_since: int | None = None
+    """Wall clock when its last generation was finished."""
+
+    @property
+    def source(self) -> str:
+        """The name under which its records prove life together."""
+        return SOURCE_PREFIX + self.path
+
+    def generations(self) -> Iterator[Generation]:
+        """Yield all of its logs, oldest first."""
+        yield from self.older
+        if self.current is not None:
+            yield self.current
+
+    @property
+    def unread(self) -> int:
+        """Bytes known to be waiting."""
+        return sum(generation.unread for generation in self.generations())
