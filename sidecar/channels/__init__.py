@@ -1,0 +1,1 @@
+"""Configured destinations: one file each, and the HTTP they share."""

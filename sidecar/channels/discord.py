@@ -1,0 +1,172 @@
+"""Discord, webhook: one embed a notification; a resolve rewrites the trigger's message.
+
+Discord counts each part and 6000 characters over all of them, and pings whomever a log line mentions unless every
+request, edits too, forbids it. `?wait=true` makes it say what it refused, and name the message for the later edit.
+
+The frozen body is `{"ref": …, "message": …}`: the message to edit, if any, and what is sent.
+A message that is gone, or too often edited, is a `missing` outcome: rendered again without `ref`, it is posted anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+from sidecar.channels.answers import CHAT_PERMANENT, outcome, seconds, words
+from sidecar.channels.base import Request, Response
+from sidecar.channels.message import facts, folded_lines, heading, label_line, links, tidy
+from sidecar.channels.text import NO_FENCE_END, fit, units
+from sidecar.config.model import DiscordChannel
+from sidecar.config.secrets import Secret
+from sidecar.core.levels import Level
+from sidecar.core.notification import Action, Notification
+from sidecar.core.outcome import Outcome
+from sidecar.core.texts import rfc3339
+
+MAX_TITLE = 256
+MAX_DESCRIPTION = 4096
+MAX_HEADLINE = 1000
+MAX_FIELD = 1024
+MAX_FIELDS = 25
+MAX_EMBED = 6000
+RESERVE = 100
+"""Units of the embed, and one of its fields, kept for the note that the message is late."""
+FENCE_ROOM = len("\n```\n\n```")
+BLOCKED_FOR = 60.0
+"""Seconds to stay away after a 429 that names no time: the network before Discord has blocked us."""
+
+COLOUR = {
+    Level.PANIC: 0x8E0000,
+    Level.FATAL: 0xC62828,
+    Level.ERROR: 0xEF6C00,
+    Level.WARN: 0xF9A825,
+    Level.INFO: 0x1565C0,
+    Level.DEBUG: 0x757575,
+}
+RESOLVED_COLOUR = 0x2E7D32
+ACKNOWLEDGED_COLOUR = 0x6A1B9A
+
+_POST_INSTEAD = frozenset({10008, 30046})
+"""Discord's codes for a message that is gone, and for too many edits to an old one."""
+_ESCAPES = {ord(mark): f"\\{mark}" for mark in "\\*_~`|<>[]#"} | {ord("@"): "@\N{ZERO WIDTH SPACE}"}
+_IN_URL = {ord("("): "%28", ord(")"): "%29", ord("@"): "%40"}
+
+
+class Discord:
+    """One Discord channel."""
+
+    def __init__(self, config: DiscordChannel) -> None:
+        self.name, self.pager = config.name, config.pager
+        self._url = config.webhook_url
+
+    def render(self, notification: Notification, ref: str | None) -> bytes:
+        """Return the message, as an edit of `ref` for a resolve."""
+        message = {"embeds": [_embed(tidy(notification))], "allowed_mentions": {"parse": []}}
+        edited = ref if notification.action is Action.RESOLVE and ref and re.fullmatch("[0-9]{1,20}", ref) else None
+        return msgspec.json.encode({"ref": edited, "message": message})
+
+    def request(self, body: bytes, *, routing_key: Secret | None, delayed: str | None, now: int) -> Request:
+        """Choose between post and edit, and add the delay as the first field."""
+        frozen = msgspec.json.decode(body)
+        message, ref = frozen["message"], frozen["ref"]
+        if delayed is not None:
+            message["embeds"][0]["fields"].insert(0, {"name": "Delayed", "value": delayed, "inline": False})
+        scheme, host, path, query, _ = urlsplit(self._url.reveal())
+        path = path.rstrip("/") + (f"/messages/{ref}" if ref else "")
+        kept = [part for part in query.split("&") if part and not part.startswith("wait=")]
+        url = urlunsplit((scheme, host, path, "&".join([*kept, "wait=true"]), ""))
+        headers = {"Content-Type": "application/json"}
+        return Request(method="PATCH" if ref else "POST", url=url, headers=headers, body=msgspec.json.encode(message))
+
+    def classify(self, response: Response) -> Outcome:
+        """Take Discord's refusals as final, except of an edit that can be posted instead."""
+        answer = _answer(response.body)
+        wait = seconds(answer.retry_after)
+        if response.status == 429 and wait is None and "retry-after" not in response.headers:
+            wait = BLOCKED_FOR
+        final = not self.pager and response.status in CHAT_PERMANENT
+        accepted = 200 <= response.status < 300
+        detail = "" if accepted else words(response.body, [self._url])
+        found = outcome(response, detail, permanent=final, retry_after=wait)
+        if accepted:
+            return msgspec.structs.replace(found, ref=answer.id if isinstance(answer.id, str) else None)
+        if isinstance(answer.code, int) and answer.code in _POST_INSTEAD:
+            return msgspec.structs.replace(found, missing=True, permanent=False)
+        return found
+
+    def bucket(self, routing_key: Secret | None) -> str:
+        """Discord limits each webhook by itself."""
+        return f"discord:{self._url.fingerprint()}"
+
+
+class _Answer(msgspec.Struct):
+    id: Any = None
+    code: Any = None
+    retry_after: Any = None
+
+
+def _answer(body: bytes) -> _Answer:
+    try:
+        return msgspec.json.decode(body, type=_Answer)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _Answer()
+
+
+def _embed(n: Notification) -> dict[str, Any]:
+    """Return the notification as an embed within Discord's limits."""
+    colours = {Action.RESOLVE: RESOLVED_COLOUR, Action.ACKNOWLEDGE: ACKNOWLEDGED_COLOUR}
+    embed: dict[str, Any] = {
+        "title": fit(heading(n), MAX_TITLE, _ESCAPES),
+        "color": colours.get(n.action, COLOUR[n.level]),
+        "footer": {"text": fit(f"LuminaLog · {n.incident_id}", MAX_TITLE)},
+        "fields": [],
+    }
+    if n.incident_url:
+        embed["url"] = n.incident_url
+    if n.last_seen:
+        embed["timestamp"] = rfc3339(n.last_seen)
+    room = MAX_EMBED - RESERVE - units(embed["title"]) - units(embed["footer"]["text"])
+    headline = "" if n.headline in n.title else fit(n.headline, MAX_HEADLINE, _ESCAPES)
+    room -= units(headline)
+    for name, value in _fields(n):
+        cost = units(name) + units(value)
+        if cost <= room and len(embed["fields"]) < MAX_FIELDS - 1:
+            room -= cost
+            embed["fields"].append({"name": name, "value": value, "inline": len(value) <= 40 and "\n" not in value})
+    description = headline + _samples(n, min(room, MAX_DESCRIPTION - units(headline)))
+    if description:
+        embed["description"] = description
+    return embed
+
+
+def _fields(n: Notification) -> Iterator[tuple[str, str]]:
+    if n.notes:
+        yield "Note", fit("\n".join(n.notes), MAX_FIELD, _ESCAPES)
+    for name, value in facts(n):
+        yield name, fit(value, MAX_HEADLINE // 4, _ESCAPES)
+    shown = ""
+    for link in links(n):
+        item = f"[{fit(link.text, 75, _ESCAPES)}]({link.href.translate(_IN_URL)})"
+        if units(shown) + units(item) + 3 <= MAX_FIELD:
+            shown = f"{shown} · {item}" if shown else item
+    if shown:
+        yield "Links", shown
+    if n.folded:
+        yield "Folded incidents", fit("\n".join(folded_lines(n)), MAX_FIELD, _ESCAPES)
+    if n.labels:
+        yield "Labels", fit(label_line(n), MAX_FIELD, _ESCAPES)
+
+
+def _samples(n: Notification, room: int) -> str:
+    """Return as many samples as fit, each in a code fence that starts on a line of its own."""
+    shown = ""
+    for sample in n.samples:
+        left = room - units(shown) - FENCE_ROOM
+        if left < MAX_TITLE:  # less would show a scrap
+            break
+        shown += f"\n```\n{fit(sample, left, NO_FENCE_END)}\n```"
+    return shown

@@ -1,0 +1,150 @@
+"""What the chat channels show of a notification, and in which order: each then writes it in its service's terms.
+
+`tidy` makes a notification safe to render anywhere: every text cleaned and bounded, every link a real address.
+What it returns is still untrusted, and each channel escapes it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from sidecar.channels.text import clean, clean_line, web_address
+from sidecar.core.levels import Level
+from sidecar.core.notification import Action, Kind, Link, Notification
+from sidecar.core.texts import age_text, rfc3339, span_text
+from sidecar.core.times import SECOND
+
+MAX_LINE = 1024
+"""Units of names, titles and other single lines: PagerDuty's limit for a summary, the largest of any service."""
+
+MAX_TEXT = 4096
+"""Units of an error message: as much as Discord's largest field."""
+
+MAX_SAMPLE = 16_384
+"""Units of a sample with its stack trace: five of them in UTF-8 stay below PagerDuty's 512,000 bytes."""
+
+MAX_SAMPLES = 5
+MAX_FOLDED = 20
+"""Titles of folded incidents: more than anyone reads in a message."""
+MAX_NOTES = 10
+MAX_LABELS = 50
+MAX_LINKS = 10
+"""Bounds for what a rule may attach: more than a reader takes in, and within every service's limits."""
+
+LEVEL_SIGN = {
+    Level.PANIC: "\N{LARGE RED CIRCLE}",
+    Level.FATAL: "\N{LARGE RED CIRCLE}",
+    Level.ERROR: "\N{LARGE ORANGE CIRCLE}",
+    Level.WARN: "\N{LARGE YELLOW CIRCLE}",
+    Level.INFO: "\N{LARGE BLUE CIRCLE}",
+    Level.DEBUG: "\N{MEDIUM WHITE CIRCLE}",
+}
+
+
+def tidy(notification: Notification) -> Notification:
+    """Return the notification with every text fit to be sent and every list bounded."""
+    n = notification
+    title = clean_line(n.title, MAX_LINE) or "LuminaLog"
+    return msgspec.structs.replace(
+        n,
+        title=title,
+        summary=clean_line(n.summary, MAX_LINE) or title,
+        headline=clean(n.headline, MAX_TEXT).strip(),
+        rule=clean_line(n.rule, MAX_LINE),
+        incident_id=clean_line(n.incident_id, MAX_LINE),
+        source=clean_line(n.source, MAX_LINE) or "LuminaLog",
+        service=_line(n.service),
+        environment=_line(n.environment),
+        host=_line(n.host),
+        error_type=_line(n.error_type),
+        root_cause=_line(n.root_cause),
+        trace_id=_line(n.trace_id),
+        resolve_reason=_line(n.resolve_reason),
+        samples=_texts(n.samples[:MAX_SAMPLES], MAX_SAMPLE),
+        folded=_texts(n.folded[:MAX_FOLDED], MAX_LINE),
+        notes=_texts(n.notes[:MAX_NOTES], MAX_LINE),
+        labels={
+            name: value
+            for key, text in list(n.labels.items())[:MAX_LABELS]
+            if (name := clean_line(key, MAX_LINE)) and (value := clean_line(text, MAX_LINE))
+        },
+        links=_links(n.links),
+        incident_url=web_address(n.incident_url) if n.incident_url else None,
+    )
+
+
+def heading(n: Notification) -> str:
+    """Return the title with a sign for what happened: the level's colour while trouble lasts."""
+    if n.action is Action.RESOLVE:
+        return f"\N{WHITE HEAVY CHECK MARK} Resolved: {n.title}"
+    if n.action is Action.ACKNOWLEDGE:
+        return f"\N{EYES} Acknowledged: {n.title}"
+    if n.action is Action.UPDATE:
+        return f"{LEVEL_SIGN[n.level]} Still open: {n.title}"
+    sign = "\N{CLOUD WITH LIGHTNING}" if n.kind is Kind.STORM else LEVEL_SIGN[n.level]
+    return f"{sign} {n.title}"
+
+
+def facts(n: Notification) -> list[tuple[str, str]]:
+    """Return names and values worth a glance, the most telling first; none of them blank."""
+    window = f" in {span_text(n.window_seconds * SECOND)}" if n.window_seconds else ""
+    limit = f" (threshold {n.threshold}{window})" if n.threshold else ""
+    found = [
+        ("Service", n.service),
+        ("Environment", n.environment),
+        ("Level", n.level.label),
+        ("Count", f"{n.count}{limit}"),
+        ("Error type", n.error_type),
+        ("Root cause", n.root_cause),
+        ("Host", n.host),
+        ("First seen", rfc3339(n.first_seen) if n.first_seen else None),
+        ("Last seen", rfc3339(n.last_seen) if n.last_seen else None),
+        ("Resolved", _resolution(n) if n.action is Action.RESOLVE else None),
+        ("Trace", n.trace_id),
+        ("Rule", n.rule),
+    ]
+    return [(name, value) for name, value in found if value]
+
+
+def label_line(n: Notification) -> str:
+    """Return the labels as `name=value` in one line."""
+    return ", ".join(f"{name}={value}" for name, value in n.labels.items())
+
+
+def folded_lines(n: Notification) -> list[str]:
+    """Return the titles folded into a storm, with the number of those not listed."""
+    lines = [f"• {title}" for title in n.folded]
+    unlisted = n.folded_count - len(n.folded)
+    return [*lines, f"… and {unlisted} more"] if lines and unlisted > 0 else lines
+
+
+def links(n: Notification) -> list[Link]:
+    """Return the incident's own page, then the rule's links."""
+    return [*([Link("Incident", n.incident_url)] if n.incident_url else []), *n.links]
+
+
+def _resolution(n: Notification) -> str | None:
+    parts = [rfc3339(n.resolved_at)] if n.resolved_at else []
+    if n.resolved_at and n.opened_at and n.resolved_at >= n.opened_at:
+        parts.append(f"after {age_text(n.resolved_at - n.opened_at)}")
+    if n.resolve_reason:
+        parts.append(n.resolve_reason)
+    return ", ".join(parts) or None
+
+
+def _line(text: str | None) -> str | None:
+    return (clean_line(text, MAX_LINE) or None) if text else None
+
+
+def _texts(texts: tuple[str, ...], limit: int) -> tuple[str, ...]:
+    cleaned = (clean(text, limit).strip("\n") for text in texts)
+    return tuple(text for text in cleaned if text.strip())
+
+
+def _links(found: tuple[Link, ...]) -> tuple[Link, ...]:
+    good = (
+        Link(clean_line(link.text, MAX_LINE) or "Link", address)
+        for link in found
+        if (address := web_address(link.href)) is not None
+    )
+    return tuple(good)[:MAX_LINKS]
