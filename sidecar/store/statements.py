@@ -1,0 +1,102 @@
+"""Turns changes into SQL: a transaction is a list of statements with their parameters, fixed when it is submitted.
+
+Because a transaction is plain data, a failed one is retried verbatim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from sidecar.config.secrets import Secret
+from sidecar.core.outbox import Entry
+from sidecar.core.position import PositionRow
+from sidecar.core.state import Changes, GroupKey
+
+Value = str | int | bytes | None
+Statement = tuple[str, Sequence[tuple[Value, ...]]]
+"""SQL and the rows to execute it with."""
+
+
+def key_text(key: GroupKey) -> str:
+    """Encode a group's values as a key."""
+    return msgspec.json.encode(key).decode()
+
+
+def _put_or_drop(
+    put: str, drop: str, rows: Iterable[tuple[tuple[Value, ...], tuple[Value, ...] | None]]
+) -> Iterable[Statement]:
+    puts, drops = [], []
+    for key, values in rows:
+        if values is None:
+            drops.append(key)
+        else:
+            puts.append((*key, *values))
+    if puts:
+        yield put, puts
+    if drops:
+        yield drop, drops
+
+
+def for_changes(changes: Changes) -> Iterable[Statement]:
+    """Yield the statements that write what the engine changed (without its notifications)."""
+    yield from _put_or_drop(
+        "INSERT OR REPLACE INTO sources VALUES (?, ?, ?)",
+        "DELETE FROM sources WHERE name = ?",
+        (((name,), None if row is None else (row.clock, row.seq)) for name, row in changes.sources.items()),
+    )
+    yield from _put_or_drop(
+        "INSERT OR REPLACE INTO groups VALUES (?, ?, ?)",
+        "DELETE FROM groups WHERE rule = ? AND key = ?",
+        (
+            ((rule, key_text(key)), None if row is None else (msgspec.msgpack.encode(row),))
+            for (rule, key), row in changes.groups.items()
+        ),
+    )
+    yield from _put_or_drop(
+        "INSERT OR REPLACE INTO ended VALUES (?, ?, ?)",
+        "DELETE FROM ended WHERE rule = ? AND key = ?",
+        (((rule, key_text(key)), None if at is None else (at,)) for (rule, key), at in changes.ended.items()),
+    )
+    if changes.incidents:
+        yield (
+            "INSERT OR REPLACE INTO incidents VALUES (?, ?, ?)",
+            [(id_, data, changes.resolved_at.get(id_)) for id_, data in changes.incidents.items()],
+        )
+    yield from _put_or_drop(
+        "INSERT OR REPLACE INTO rules VALUES (?, ?)",
+        "DELETE FROM rules WHERE name = ?",
+        (((name,), None if data is None else (data,)) for name, data in changes.rules.items()),
+    )
+    if changes.engine is not None:
+        yield "INSERT OR REPLACE INTO engine VALUES (1, ?)", [(changes.engine,)]
+
+
+def for_positions(rows: Iterable[PositionRow]) -> Iterable[Statement]:
+    """Yield the statements that move inputs' positions."""
+    yield from _put_or_drop(
+        "INSERT OR REPLACE INTO positions VALUES (?, ?)",
+        "DELETE FROM positions WHERE key = ?",
+        (((row.key,), None if row.value is None else (row.value,)) for row in rows),
+    )
+
+
+def for_entries(entries: Iterable[Entry]) -> Iterable[Statement]:
+    """Yield the statement that writes outbox entries as they are now."""
+    rows = [(entry.id, entry.incident, entry.settled_at, msgspec.msgpack.encode(entry)) for entry in entries]
+    if rows:
+        yield "INSERT OR REPLACE INTO outbox VALUES (?, ?, ?, ?)", rows
+
+
+def for_secrets(keep: Mapping[str, Secret]) -> Iterable[Statement]:
+    """Yield the statements that make the stored keys exactly these."""
+    yield "DELETE FROM secrets", [()]
+    if keep:
+        yield "INSERT INTO secrets VALUES (?, ?)", [(name, secret.reveal()) for name, secret in keep.items()]
+
+
+def for_pruning(before: int) -> Iterable[Statement]:
+    """Yield the statements that forget incidents and notifications settled before a time."""
+    yield "DELETE FROM incidents WHERE resolved_at < ?", [(before,)]
+    yield "DELETE FROM outbox WHERE settled_at < ?", [(before,)]
