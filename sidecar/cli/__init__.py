@@ -1,0 +1,1 @@
+"""Argument parsing, one module a command; no logic of their own."""

@@ -1,0 +1,51 @@
+"""Send a real test event to each channel and report what it answered."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from sidecar.cli.configured import load_or_report
+from sidecar.delivery.probe import Report, send_tests
+
+HELP = "send a real test event to each channel and report what it answered"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--config", metavar="FILE", type=Path, required=True, help="configuration file")
+    parser.add_argument("--channel", metavar="NAME", action="append", help="only this channel; may be repeated")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0: every channel accepted. 1: one refused or could not be reached. 2: bad usage or configuration."""
+    config = load_or_report(args.config, os.environ)
+    if config is None:
+        return 2
+    names = args.channel or list(config.channels)
+    unknown = [name for name in names if name not in config.channels]
+    if unknown or not names:
+        known = ", ".join(config.channels) or "none"
+        print(f"no such channel: {', '.join(unknown)}; configured: {known}", file=sys.stderr)
+        return 2
+    reports = asyncio.run(send_tests(config, names, now=time.time_ns()))
+    if args.json:
+        print(json.dumps(msgspec.to_builtins(reports), indent=2))
+    else:
+        for report in reports:
+            print(_line(report))
+    return 0 if all(report.ok for report in reports) else 1
+
+
+def _line(report: Report) -> str:
+    verdict = "ok  " if report.ok else "FAIL"
+    status = "" if report.status is None else f" {report.status}"
+    return f"{verdict} {report.channel}: {report.action}: {report.result}{status} {report.detail}".rstrip()

@@ -1,0 +1,278 @@
+"""From bytes to committed decisions: batch in, detect, advance, one transaction, then acknowledge.
+
+Invariants
+- Batches are judged one at a time, in the order in which they come, and commit in that order.
+- Positions, windows, incidents and notifications that one batch changed are in one transaction. Notifications go to
+  delivery, and the input hears of its position, only after it.
+- What is judged and not yet committed is bounded; at the bound the input waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from sidecar.core.advance import Engine, Step
+from sidecar.core.decode.base import DecodeOptions
+from sidecar.core.decode.stream import Stream
+from sidecar.core.detect import Detection, Detector
+from sidecar.core.incidents import Incident
+from sidecar.core.matching import Matcher
+from sidecar.core.notification import Action
+from sidecar.core.outbox import Entry
+from sidecar.core.position import PositionRow
+from sidecar.core.routing import Routing
+from sidecar.core.rule import Rule
+from sidecar.core.state import Changes, Intent
+from sidecar.core.times import MILLISECOND, SECOND
+from sidecar.core.zones import ZoneWatch
+from sidecar.inputs.base import Batch
+from sidecar.store.statements import Statement, for_changes, for_entries, for_positions
+from sidecar.store.store import Store
+from sidecar.telemetry import facts
+from sidecar.telemetry.events import ZoneSuspect
+from sidecar.telemetry.telemetry import Telemetry
+
+MAX_UNCOMMITTED_BATCHES = 64
+"""Judged but not committed: enough that reading and the disk overlap, little enough that a failing disk stops inputs
+within 16 MiB of 256 KiB blocks."""
+
+LONGEST_JOIN = SECOND
+"""No join waits for longer than this; a wall clock that is stepped back must not hold one."""
+
+TICK_SECONDS = 1.0
+"""How often the wall clock is shown to the engine: incidents resolve and quiet sources are noticed this precisely."""
+
+
+class Admission(Protocol):
+    """Delivery's entrance."""
+
+    def __call__(self, entries: Iterable[Entry], incidents: Mapping[str, Incident]) -> None:
+        """Take over committed notifications."""
+
+
+class Ruleset(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a reload changes for the pipeline."""
+
+    rules: tuple[Rule, ...]
+    routing: Routing
+    page_budget: int
+    decoding: Mapping[str, DecodeOptions]
+    """By input name."""
+
+
+class _Open:
+    """One stream between its batches."""
+
+    __slots__ = ("batch", "detector")
+
+    def __init__(self, detector: Detector, batch: Batch) -> None:
+        self.detector = detector
+        self.batch = batch
+        """The latest batch, without its bytes: a flush happens at its position."""
+
+
+class Pipeline:
+    """Judges what inputs deliver; the only caller of the engine."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        store: Store,
+        telemetry: Telemetry,
+        clock: Callable[[], int],
+        admit: Admission,
+        last_entry: int,
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._telemetry = telemetry
+        self._clock = clock
+        self._admit = admit
+        self._last_entry = last_entry
+        self._matcher = Matcher(())
+        self._decoding: Mapping[str, DecodeOptions] = {}
+        self._streams: dict[str, _Open] = {}
+        self._commits: deque[asyncio.Future[None]] = deque()
+        self._uncommitted: dict[int, tuple[list[Entry], Mapping[str, Incident]]] = {}
+        self._admitted_early: set[int] = set()
+        self._held = asyncio.Event()
+        self._zones: dict[str, ZoneWatch] = {}
+        self.committed: Callable[[str, list[PositionRow]], None] = lambda name, rows: None
+        """Called with an input's name and the rows that are on disk now."""
+        self.is_idle: Callable[[str], bool] = lambda source: False
+        """Whether a source has nothing left to read, so that its clock is the wall clock."""
+
+    def reconfigure(self, ruleset: Ruleset) -> None:
+        """Take over rules, routing and decoding."""
+        self._matcher = Matcher(ruleset.rules)
+        self._decoding = ruleset.decoding
+        for stream in self._streams.values():
+            stream.detector.matcher = self._matcher
+        changes = self._engine.reconfigure(ruleset.rules, ruleset.routing, ruleset.page_budget, self._clock())
+        self._submit(changes)
+
+    def forget(self, inputs: Iterable[str]) -> None:
+        """Drop the unfinished lines of inputs that stop: they are read again from their positions."""
+        gone = set(inputs)
+        self._streams = {name: stream for name, stream in self._streams.items() if stream.batch.input not in gone}
+
+    async def put(self, batch: Batch) -> None:
+        """Judge a batch. Returns once it is submitted and not too much is waiting to be committed."""
+        stream = self._streams.get(batch.stream)
+        if stream is None:
+            options = self._decoding[batch.input]
+            stream = self._streams[batch.stream] = _Open(Detector(Stream(options, batch.state), self._matcher), batch)
+        detection = stream.detector.judge(batch.data, arrival=batch.arrival, at_end=batch.at_end, final=batch.final)
+        self._judged(batch, detection)
+        if batch.final:
+            del self._streams[batch.stream]
+        else:
+            stream.batch = msgspec.structs.replace(batch, data=b"", state=None)
+            if stream.detector.flush_due is not None:
+                self._held.set()
+        while len(self._commits) >= MAX_UNCOMMITTED_BATCHES:
+            await self._commit(self._commits[0])
+
+    async def run(self) -> None:
+        """Let time pass: end joins that got no continuation, and show the engine the clock. Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._tick())
+            tasks.create_task(self._end_joins())
+
+    def flush(self, now: int | None = None) -> None:
+        """End joins: those due at `now`, or all."""
+        for stream in list(self._streams.values()):
+            due = stream.detector.flush_due
+            if due is not None and (now is None or due <= now):
+                arrival = self._clock()
+                batch = msgspec.structs.replace(stream.batch, arrival=arrival)
+                self._judged(batch, stream.detector.flush(arrival=arrival, at_end=batch.at_end))
+
+    async def settled(self) -> None:
+        """Wait until everything submitted so far has committed."""
+        while self._commits:
+            await self._commit(self._commits[-1])
+
+    def tell_others(self, incident: Incident, channels: tuple[str, ...], note: str) -> None:
+        """Notify further channels of an incident whose pager could not be told."""
+        now = self._clock()
+        changes = self._engine.fall_back(incident.id, channels, note, now)
+        if changes is None:
+            changes = Changes(
+                subjects={incident.id: incident},
+                intents=[
+                    Intent(
+                        incident=incident.id,
+                        rule=incident.rule,
+                        level=incident.level,
+                        channel=channel,
+                        pager=False,
+                        action=Action.UPDATE,
+                        notes=(note,),
+                        decided_at=now,
+                        first_seen=incident.first_seen,
+                    )
+                    for channel in channels
+                ],
+            )
+        self._submit(changes)
+
+    def admit_uncommitted_pages(self) -> None:
+        """Hand pager triggers to delivery although the store cannot record them: a page matters more than a repeat."""
+        for entries, incidents in self._uncommitted.values():
+            pages = [e for e in entries if e.pager and e.action is Action.TRIGGER and e.id not in self._admitted_early]
+            self._admitted_early.update(entry.id for entry in pages)
+            self._admit(pages, incidents)
+
+    # ── one transaction ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _judged(self, batch: Batch, detection: Detection) -> None:
+        changes = self._engine.advance(
+            Step(
+                now=batch.arrival,
+                source=batch.source,
+                clock=detection.clock,
+                got_bytes=bool(batch.data),
+                matches=detection.matches,
+            )
+        )
+        for event in facts.of_decoding(batch.input, len(batch.data), detection.stats):
+            self._telemetry.emit(event)
+        if detection.zone_offset is not None:
+            minutes = self._zones.setdefault(batch.input, ZoneWatch()).observe(detection.zone_offset)
+            if minutes is not None:
+                self._telemetry.emit(ZoneSuspect(input=batch.input, offset_minutes=minutes))
+        self._submit(changes, batch.input, batch.positions(detection.consumed))
+
+    def _submit(self, changes: Changes, name: str = "", rows: list[PositionRow] | None = None) -> None:
+        entries = [self._entry(intent, changes.subjects[intent.incident]) for intent in changes.intents]
+        statements: list[Statement] = [*for_changes(changes), *for_entries(entries), *for_positions(rows or ())]
+        for event in facts.of_engine(changes.facts):
+            self._telemetry.emit(event)
+        if not statements:
+            return
+        commit = self._store.submit(statements)
+        self._commits.append(commit)
+        number = id(commit)
+        if entries:
+            self._uncommitted[number] = (entries, changes.subjects)
+
+        def done(_: asyncio.Future[None]) -> None:
+            self._commits.popleft()
+            self._uncommitted.pop(number, None)
+            late = [entry for entry in entries if entry.id not in self._admitted_early]
+            self._admitted_early.difference_update(entry.id for entry in entries)
+            self._admit(late, changes.subjects)
+            if rows:
+                self.committed(name, rows)
+
+        commit.add_done_callback(done)
+
+    async def _commit(self, commit: asyncio.Future[None]) -> None:
+        """Wait for a commit and for what is done about it."""
+        await asyncio.shield(commit)
+        await asyncio.sleep(0)
+
+    def _entry(self, intent: Intent, incident: Incident) -> Entry:
+        self._last_entry += 1
+        return Entry(
+            id=self._last_entry,
+            incident=intent.incident,
+            dedup_key=incident.dedup_key,
+            rule=intent.rule,
+            level=intent.level,
+            channel=intent.channel,
+            pager=intent.pager,
+            routing_key=intent.routing_key,
+            action=intent.action,
+            high=intent.high,
+            notes=intent.notes,
+            decided_at=intent.decided_at,
+            first_seen=intent.first_seen,
+        )
+
+    # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            changes = self._engine.tick(self._clock(), self.is_idle)
+            if changes is not None:
+                self._submit(changes)
+
+    async def _end_joins(self) -> None:
+        while True:
+            due = [at for stream in self._streams.values() if (at := stream.detector.flush_due) is not None]
+            if due:
+                wait = max(MILLISECOND, min(due) - self._clock())
+                await asyncio.sleep(min(wait, LONGEST_JOIN) / SECOND)
+                self.flush(self._clock())
+            else:
+                self._held.clear()
+                await self._held.wait()
