@@ -14,7 +14,7 @@ import datetime as dt
 import re
 import zoneinfo
 
-from sidecar.core.times import DAY, HOUR, MINUTE, SECOND
+from sidecar.core.times import DAY, MINUTE, SECOND
 
 Reading = tuple[int, bool]
 """A time, and whether its text had no zone."""
@@ -66,14 +66,19 @@ _WEEKDAY_FIRST = re.compile(
     r"[A-Z][a-z]{2} " + _MON + r" +(\d{1,2}) " + _HMS + _FRACTION + r"(?: (UTC|GMT))? (\d{4})(?!\d)",
     re.A,
 )
-_KLOG = re.compile(r"[DIWEF](\d\d)(\d\d) " + _HMS + r"(?:\.(\d+))?", re.A)
+_KLOG = re.compile(r"[DIWEF](\d{4})?(\d\d)(\d\d) " + _HMS + r"(?:\.(\d+))?", re.A)  # with a year: glog
 _SHORT = re.compile(r"(\d\d)/(\d\d)/(\d\d) " + _HMS + _FRACTION, re.A)
 _PACKED = re.compile(r"(\d\d)(\d\d)(\d\d) +(\d{1,2}):?(\d\d):?(\d\d)(?!\d)", re.A)
+_BASIC = re.compile(
+    # 20260102T030405,123 and 20260102030405123 (log4j's ISO8601_BASIC and COMPACT), 20260102 03:04:05
+    r"((?:19|20)\d\d)(\d\d)(\d\d)[T -]?(\d\d):?(\d\d):?(\d\d)(?:[.,](\d+)|(\d{3}(?:\d{3})*)?(?!\d))" + _ZONE,
+    re.A,
+)
 _EPOCH = re.compile(r"(\d{9,19})(?:\.(\d*))?", re.A)
 _EPOCH_PREFIX = re.compile(r"(\d{10}|\d{13}|\d{16}|\d{19})(?:\.(\d+))?(?![\w.:/-])", re.A)
 _EXPONENT = re.compile(r"(\d{1,19})(?:\.(\d+))?[eE]\+?(\d{1,2})", re.A)
 
-_UNITS = ((10**11, 9), (10**14, 6), (10**17, 3), (LATEST, 0))
+_UNITS = ((10**11, 9), (10**14, 6), (10**17, 3), (LATEST + 1, 0))
 """Numbers since the epoch below each limit count seconds, milliseconds, microseconds, nanoseconds: their zeros."""
 
 _EARLIEST_NUMBER = 10**8
@@ -105,10 +110,10 @@ class TimeReader:
         """
         if type(value) is str:
             # The commonest format, without a regular expression: 2026-01-02T03:04:05.123456Z
-            if value[-1:] == "Z" and (seconds := self._seconds.get(value[:19])) is not None:
+            if value[-1:] == "Z" and len(value) <= MAX_TEXT and (seconds := self._seconds.get(value[:19])) is not None:
                 fraction = value[20:-1]
                 if value[19] in ".," and fraction.isascii() and fraction.isdigit():
-                    return seconds * SECOND + _nanoseconds(fraction), False
+                    return _in_range(seconds * SECOND + _nanoseconds(fraction), zoneless=False)
             return self._read_text(value.strip(), arrival)
         if type(value) is int:
             return _epoch(value)
@@ -125,6 +130,7 @@ class TimeReader:
                 self._iso(text, start)
                 or self._day_first(text, start)
                 or self._short(text, start)
+                or self._basic(text, start)
                 or _epoch_prefix(text, start, arrival)
             )
         if "A" <= first <= "Z":
@@ -181,6 +187,13 @@ class TimeReader:
             return None  # just two numbers
         return self._prefix(seconds, found[7] if found.re is _SHORT else None, None, found.end())
 
+    def _basic(self, text: str, start: int) -> Prefix | None:
+        found = _BASIC.match(text, start)
+        seconds = found and _calendar(int(found[1]), int(found[2]), int(found[3]), *found.group(4, 5, 6))
+        if not found or seconds is None:
+            return None  # just a number
+        return self._prefix(seconds, found[7] or found[8], found[9] or found[10] or found[11], found.end())
+
     def _month_first(self, text: str, start: int, arrival: int) -> Prefix | None:
         found = _MONTH_FIRST.match(text, start)
         month = found and _MONTHS.get(found[1].lower())
@@ -209,9 +222,12 @@ class TimeReader:
         found = _KLOG.match(text, start)
         if found is None:
             return None
-        clock = (found[3], found[4], found[5])
-        seconds = self._without_year(int(found[1]), int(found[2]), clock, None, arrival)
-        return self._prefix(seconds, found[6], None, found.end())
+        month, day, clock = int(found[2]), int(found[3]), (found[4], found[5], found[6])
+        if found[1]:
+            seconds = _calendar(int(found[1]), month, day, *clock)
+        else:
+            seconds = self._without_year(month, day, clock, None, arrival)
+        return self._prefix(seconds, found[7], None, found.end())
 
     # ── instants ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -232,9 +248,9 @@ class TimeReader:
         return _calendar(year - 1, month, day, *clock)
 
     def _year_of(self, arrival: int) -> int:
-        hour = arrival // HOUR
-        if self._year[0] != hour:
-            self._year = (hour, dt.datetime.fromtimestamp(arrival // SECOND, self._zone).year)
+        quarter = arrival // (15 * MINUTE)  # years begin on one in every zone
+        if self._year[0] != quarter:
+            self._year = (quarter, dt.datetime.fromtimestamp(arrival // SECOND, self._zone).year)
         return self._year[1]
 
     def _prefix(self, seconds: int | None, fraction: str | None, zone: str | None, end: int) -> Prefix:
@@ -249,7 +265,7 @@ class TimeReader:
         if offset is None:
             return None
         time = (seconds - offset) * SECOND + (_nanoseconds(fraction) if fraction else 0)
-        return (time, zone is None) if 0 <= time <= LATEST else None
+        return _in_range(time, zoneless=zone is None)
 
     def _local_offset(self, seconds: int) -> int | None:
         offset = self._offsets.get(seconds)
@@ -276,6 +292,10 @@ def _calendar(year: int, month: int, day: int, hour: str, minute: str, second: s
     return days * 86_400 + hours * 3600 + minutes * 60 + seconds
 
 
+def _in_range(time: int, *, zoneless: bool) -> Reading | None:
+    return (time, zoneless) if 0 <= time <= LATEST else None
+
+
 def _offset(zone: str) -> int | None:
     """Return the seconds that a zone written as `Z`, `UTC`, `+01`, `+0100` or `+01:00` is ahead of UTC."""
     if zone[0] not in "+-":
@@ -296,7 +316,7 @@ def _epoch(whole: int, fraction: str = "") -> Reading | None:
         return None
     for limit, zeros in _UNITS:
         if whole < limit:
-            return whole * 10**zeros + int(fraction[:zeros].ljust(zeros, "0") or "0"), False
+            return _in_range(whole * 10**zeros + int(fraction[:zeros].ljust(zeros, "0") or "0"), zoneless=False)
     return None
 
 
