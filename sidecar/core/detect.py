@@ -14,9 +14,6 @@ from sidecar.core.matching import Matcher, group_of
 from sidecar.core.position import Consumed
 from sidecar.core.rule import Rule
 
-EARLIEST = -(2**62)
-"""Times are kept in signed 64-bit integers; what lies before 1823 counts there."""
-
 
 class Detection(msgspec.Struct, frozen=True, kw_only=True):
     """What a batch held."""
@@ -52,7 +49,7 @@ class Detector:
 
     def flush(self, *, arrival: int, at_end: bool) -> Detection:
         """Judge the record that waits for a continuation as it is."""
-        return self._detection(self._stream.flush(arrival), arrival, at_end)
+        return self._detection(self._stream.flush(), arrival, at_end)
 
     def _detection(self, decoded: list[Decoded], arrival: int, at_end: bool) -> Detection:
         matches: list[Match] = []
@@ -61,7 +58,7 @@ class Detector:
             record = item.record
             matches.extend(_match(rule, item, clearing=True) for rule in self.matcher.clearing(record))
             matches.extend(_match(rule, item, clearing=False) for rule in matching(record))
-        clock = arrival if at_end else max(decoded[-1].record.time, EARLIEST) if decoded else None
+        clock = arrival if at_end else decoded[-1].record.time if decoded else None
         stream = self._stream
         stats = stream.take_stats()
         zone_offset = stats.ahead if stats.skewed_zoneless else None
@@ -81,7 +78,7 @@ def _match(rule: Rule, item: Decoded, *, clearing: bool) -> Match:
     return Match(
         rule=rule.name,
         group=group_of(rule, record),
-        time=max(record.time, EARLIEST),
+        time=record.time,
         level=record.level,
         sample=record,
         followed=item.followed,

@@ -34,8 +34,13 @@ _ANY_NAME = re.compile(rf"\\?{_PACKAGE}*[A-Za-z_]\w*")
 
 _INTRODUCTIONS = re.compile(
     r"Exception in thread \"[^\"]*\" |Unhandled exception(?:\.|:) ?|Uncaught (?:exception:? )?|Unhandled rejection "
-    r"|(?:PHP )?Fatal error: +Uncaught (?:exception ')?|Next |Caused by: "
+    r"|(?:PHP )?Fatal error: +Uncaught (?:exception ')?|Caused by: "
 )
+_INTRODUCE = frozenset("EUPFC")
+"""Their first letters: most messages begin with none of them."""
+
+_BEHIND_NAME = re.compile(r"[\w-]{1,64}:? ([A-Za-z_\\][\w.:\\$/]{0,255}): ", re.A)
+_MONOLOG = re.compile(r"\[object\] \(([A-Za-z_][\w\\]{0,255})\(code: ", re.A)
 _NODE_CODE = re.compile(r" \[[\w.]+\]$")
 
 _TRACEBACK = "Traceback (most recent call last):"
@@ -44,10 +49,15 @@ _OUTERMOST = re.compile(r"(?:\A\s*|^)(?P<group>(?:  )?\+ Exception Group )?Trace
 
 _MARGIN = re.compile(r"^[ |+]*\| ?")
 _FRAME = re.compile(r"\s+at |\s*#\d+ |\s+from |Stack trace:|\s*\.\.\. \d+ |\s*--->", re.A)
-_CAUSE = re.compile(r"^\s*(?:Caused by: |---> |\[cause\]: )([^\n]*)", re.M)
+_CAUSE = re.compile(r"^[ \t]*(?:Caused by: |---> |\[cause\]: )([^\n]*)", re.M)
 _RUBY = re.compile(r"^\S+:\d+:in [^\n]*\(([A-Z][\w:]*)\)\s*$", re.M | re.A)
 _RUST = re.compile(r"thread '[^'\n]*'(?: \(\d+\))? panicked at ")
 _GO_FRAME = re.compile(r"^panic\(", re.M)
+_FRAMES = re.compile(
+    r"\n[ \t]+at (?:[^\s(]+\(|[^\n]*:\d+\)?[ \t\r]*$)"  # Java, .NET, Node
+    r"|\n[ \t]+from [^\s:]+:\d+:in |\n#\d+ +(?:/|\{main\}|\[internal)|\ngoroutine \d+ \[",  # Ruby, PHP, Go
+    re.A | re.M,
+)
 
 
 class Trace(msgspec.Struct, frozen=True, gc=False):
@@ -65,6 +75,11 @@ def is_error_name(name: str) -> bool:
     return len(name) <= MAX_NAME and name.endswith(_SUFFIXES) and _NAME.fullmatch(name) is not None
 
 
+def holds_stack(text: str) -> bool:
+    """Say whether a text of several lines has a stack trace in it."""
+    return _TRACEBACK in text or _FRAMES.search(text, 0, _MAX_SEARCHED) is not None
+
+
 def type_from_message(message: str) -> str | None:
     """Return the error type that a message begins with, as in `SomeError: what happened`; None if it does not."""
     head = message[: MAX_NAME + 64]
@@ -76,16 +91,27 @@ def type_from_message(message: str) -> str | None:
         if name == PANIC or (name == "http" and head.startswith("http: panic serving ")):
             return PANIC
     if " " in name:
-        if _RUST.match(head):
-            return PANIC
-        introduction = _INTRODUCTIONS.match(head)
-        if introduction is None:
-            name = _NODE_CODE.sub("", name)
-        else:
+        introduction = _INTRODUCTIONS.match(head) if head[0] in _INTRODUCE else None
+        if introduction is not None:
             name = _up_to_colon(head[introduction.end() :])
             if "." in name and _is_name(name):
                 return name
+        elif name[-1] == "]":
+            name = _NODE_CODE.sub("", name)
+        else:
+            return PANIC if _RUST.match(head) else None
     return name if is_error_name(name) else None
+
+
+def type_in_message(message: str) -> str | None:
+    """Return the error type that the message of a line with a level has in it, None if it has none.
+
+    Behind a word, which is its logger's name: `orders: SomeError: what happened`; or as Monolog writes exceptions.
+    """
+    if (behind := _BEHIND_NAME.match(message)) and is_error_name(behind[1]):
+        return behind[1]
+    found = _MONOLOG.search(message, 0, _MAX_SEARCHED) if "[object] (" in message else None
+    return found[1].replace("\\\\", "\\") if found else None
 
 
 def read_stack(stack: str) -> Trace:
@@ -141,10 +167,11 @@ def _read_exceptions(lines: list[str], stack: str) -> Trace:
     for number, line in enumerate(lines[:_MAX_HEAD_LINES]):
         text = line.strip()
         introduction = _INTRODUCTIONS.match(text)
-        name = _up_to_colon(text[introduction.end() :] if introduction else text)
+        named = text[introduction.end() :] if introduction else text
+        name = _up_to_colon(named)
         framed = number + 1 < len(lines) and _FRAME.match(lines[number + 1]) is not None
-        # In front of a frame, whatever can be a name is one.
-        if is_error_name(name) or ((framed or introduction) and _is_name(name)):
+        # In front of a frame, or between an introduction and a message, whatever can be a name is one.
+        if is_error_name(name) or ((framed or (introduction and ": " in named)) and _is_name(name)):
             causes = _CAUSE.findall(stack)
             root = _up_to_colon(causes[-1]) if causes else None
             return Trace(name, root if root and root != name and _is_name(root) else None, text)

@@ -1,9 +1,9 @@
 """Finds what stands before the message of a text log line: time, level, host and service, thread and logger.
 
 Formats are as many as loggers, so this looks for the parts, not for whole layouts: a time at the beginning, then a
-level where loggers put one, then brackets and names that belong to neither. A level is a word in capitals among the
-first few, in brackets, right behind the time, in front of a colon at the beginning, or named `level=`; words of the
-message itself ("no error found") are none.
+level where loggers put one (or the other way round), then brackets and names that belong to neither. A level is a word
+in capitals among the first few, in brackets, right behind the time, in front of a colon at the beginning, or named
+`level=`; words of the message itself ("no error found") are none.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import msgspec
 
 from sidecar.core.decode.base import UNTIMED
 from sidecar.core.error_type import is_error_name
-from sidecar.core.levels import ALIASES, Level, level_from_text, strip_ansi
-from sidecar.core.timestamps import TimeReader
+from sidecar.core.levels import ALIASES, Level, Scale, level_from_number, level_from_text
+from sidecar.core.timestamps import Prefix, TimeReader
 
 MAX_PREFIX = 256
 """Characters at the beginning of a line in which its level is looked for."""
@@ -36,6 +36,9 @@ class Head(msgspec.Struct, kw_only=True, gc=False):
     service: str | None = None
     message: str
 
+
+_PRIORITY = re.compile(r"<(1?\d{1,2})>(?:1 (?=\d{4}-))?(?=\S)", re.A)
+"""Syslog's facility and level, as on the wire."""
 
 _LABEL = re.compile(r"(?:time|ts|timestamp|t)=\"?")
 _CLOCK = re.compile(r"\d\d:\d\d:\d\d(?:[.,]\d+)?(?!\d)")
@@ -70,6 +73,12 @@ _NAMED = re.compile(
 _MESSAGE = re.compile(r"(?<!\S)(?:msg|message)=(?:\"((?:[^\"\\]|\\.)*)\"|(\S+))")
 _LEADING_LEVEL = re.compile(r"\[?([A-Z]{4,9})\b")
 _NOT_PLAIN = re.compile(r"[0-9._/$@#=:-]")
+_CHANNEL = re.compile(r"[\w-]{1,64}\.([A-Z]{4,9}):$", re.A)
+"""Monolog: production.ERROR: message"""
+
+_OPENING = re.compile(r"[\s|>\])-]*[\[(]?")
+"""Between a level and a time behind it. A colon is not among them: behind one, a time is part of a message."""
+
 _NAME_ENDS = re.compile(r"\s+(?:[|-])\s")
 
 _CASUAL = frozenset(
@@ -93,8 +102,15 @@ _LOGGER = re.compile(
 
 
 def read_head(line: str, times: TimeReader, arrival: int) -> Head:
-    """Return the parts of a text line; `arrival` (nanoseconds) settles the year of times without one."""
-    return _read(strip_ansi(line).strip(), times, arrival, after_syslog=False)
+    """Return the parts of a line without colours; `arrival` (nanoseconds) settles the year of times without one."""
+    text = line.strip()
+    priority = _PRIORITY.match(text) if text[:1] == "<" else None
+    if priority is None:
+        return _read(text, times, arrival, after_syslog=False)
+    head = _read(text[priority.end() :], times, arrival, after_syslog=False)
+    if head.level is None:
+        head.level = level_from_number(int(priority[1]) & 7, Scale.SYSLOG)
+    return head
 
 
 def begins_with_time(text: str, times: TimeReader, arrival: int) -> bool:
@@ -125,7 +141,7 @@ def _read(text: str, times: TimeReader, arrival: int, *, after_syslog: bool) -> 
             prefix = times.read_prefix(text, request.end(), arrival)
             if prefix is not None:
                 return Head(time=_or_untimed(prefix[0]), zoneless=prefix[1], timed=True, message=text)
-        return _untimed(text)
+        return _untimed(text, times, arrival)
     time, zoneless, end = prefix
     head = Head(time=_or_untimed(time), zoneless=zoneless, timed=True, message=text)
     tag = _SYSLOG.match(text, end) if start == 0 and not after_syslog else None
@@ -150,11 +166,31 @@ def _or_untimed(time: int | None) -> int:
     return UNTIMED if time is None else time
 
 
-def _untimed(text: str) -> Head:
+def _untimed(text: str, times: TimeReader, arrival: int) -> Head:
+    """Read a text that does not begin with a time."""
     basic = _BASIC.match(text)
     if basic and not is_error_name(basic[2]):
         return Head(level=level_from_text(basic[1]), message=text[basic.end() :])
-    return _finish(text, Head(message=text), *_find_level(text, 0, timed=False))
+    head = Head(message=text)
+    level, at = _find_level(text, 0, timed=False)
+    if level is not None and (prefix := _time_behind_level(text, at, times, arrival)):
+        head.time, head.zoneless, at = _or_untimed(prefix[0]), prefix[1], prefix[2]
+        head.timed = True
+    return _finish(text, head, level, at)
+
+
+def _time_behind_level(text: str, at: int, times: TimeReader, arrival: int) -> Prefix | None:
+    """Return the time of `ERROR 2026-01-02 03:04:05 message` and `ERROR [thread] 2026-01-02 03:04:05 message`."""
+    for _ in range(2):
+        start = _OPENING.match(text, at, at + MAX_PREFIX).end()  # type: ignore[union-attr]
+        prefix = times.read_prefix(text, start, arrival)
+        if prefix is not None and ":" in text[start : prefix[2]]:
+            return prefix
+        thread = _GROUP.match(text, start - 1)
+        if thread is None:
+            return None
+        at = thread.end()
+    return None
 
 
 def _finish(text: str, head: Head, level: Level | None, at: int) -> Head:
@@ -216,6 +252,8 @@ def _level_in_group(content: str) -> Level | None:
 
 
 def _level_in_word(text: str, word: re.Match[str], *, first: bool, timed: bool) -> tuple[Level | None, int]:
+    if timed and (channel := _CHANNEL.match(word[0])) and (level := level_from_text(channel[1])) is not None:
+        return level, word.end() - 1
     name = _LEVEL_WORD.match(word[0])
     level = ALIASES.get(name[1].lower()) if name else None
     if name is None or level is None:
@@ -229,8 +267,8 @@ def _level_in_word(text: str, word: re.Match[str], *, first: bool, timed: bool) 
 
 
 def _may_precede_level(text: str, word: re.Match[str], *, first: bool) -> bool:
-    """Say whether a word may be a host, process, thread or logger rather than the beginning of the message."""
-    if _NOT_PLAIN.search(word[0]) or _NAME_ENDS.match(text, word.end()):
+    """Say whether a word may be of a time, a host, process, thread or logger rather than begin the message."""
+    if _NOT_PLAIN.search(word[0]) or word[0] in ("AM", "PM") or _NAME_ENDS.match(text, word.end()):
         return True
     following = _LEVEL_NEXT.match(text, word.end()) if first else None
     return following is not None and following[1].lower() in ALIASES

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import msgspec
 
@@ -26,9 +27,10 @@ _LEAST, _MOST = -(2**63), 2**64 - 1
 """Integers that MessagePack can hold."""
 
 _PADDING = " \t\r\n\f\v\0\ufeff"
-_LONE_SURROGATE = re.compile(
-    r"\\\\|(\\u[dD][89abAB][0-9a-fA-F]{2})(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
-    r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})(\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+_SURROGATE = re.compile(
+    # An escaped backslash, a pair of surrogates or its first half alone, a second half alone: from left to right, so
+    # that none is found inside another.
+    r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\u[dD][c-fC-F][0-9a-fA-F]{2})?|\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
 _MEMBER = re.compile(r"\s*\"((?:[^\"\\]|\\.)*)\"\s*:\s*", re.S)
 _COMMA = re.compile(r"\s*,")
@@ -57,22 +59,16 @@ def read_object(data: bytes | str, *, cut: bool = False) -> Fields | Rejected:
 
 def _tidy(value: Fields) -> bool:
     """Make integers beyond 64 bits floats, in place; return whether the nesting is bounded."""
-    level: list[dict[str, object] | list[object]] = [value]
+    level: list[Any] = [value]
     for _ in range(MAX_DEPTH):
-        deeper: list[dict[str, object] | list[object]] = []
+        deeper: list[Any] = []
         for container in level:
-            if isinstance(container, dict):
-                for key, item in container.items():
-                    if isinstance(item, dict | list):
-                        deeper.append(item)
-                    elif type(item) is int and not _LEAST <= item <= _MOST:
-                        container[key] = _as_float(item)
-            else:
-                for index, item in enumerate(container):
-                    if isinstance(item, dict | list):
-                        deeper.append(item)
-                    elif type(item) is int and not _LEAST <= item <= _MOST:
-                        container[index] = _as_float(item)
+            for key, item in container.items() if type(container) is dict else enumerate(container):
+                kind = type(item)
+                if kind is dict or kind is list:
+                    deeper.append(item)
+                elif kind is int and not _LEAST <= item <= _MOST:
+                    container[key] = _as_float(item)
         if not deeper:
             return True
         level = deeper
@@ -90,7 +86,7 @@ def _read_tolerantly(data: bytes | str, cut: bool) -> object:
     text = (decode_text(data, cut=cut) if isinstance(data, bytes) else data).strip(_PADDING)
     if not text.startswith("{"):
         return Rejected.INVALID_JSON
-    text = _LONE_SURROGATE.sub(lambda found: found[0] if found[0] == "\\\\" else "\\ufffd", text)
+    text = _SURROGATE.sub(lambda found: "\\ufffd" if len(found[0]) == 6 else found[0], text)
     if cut:
         return _read_members(text)
     try:
@@ -107,12 +103,12 @@ def _read_members(text: str) -> object:
     at = 1
     while member := _MEMBER.match(text, at):
         at = member.end()
+        key = _torn_text(f'"{member[1]}')
         try:
-            key = _tolerant.decode(f'"{member[1]}"')
             value, at = _tolerant.raw_decode(text, at)
         except (ValueError, RecursionError):
             if text.startswith('"', at):
-                fields[member[1]] = _torn_text(text[at:])
+                fields[key] = _torn_text(text[at:])
             break
         comma = _COMMA.match(text, at)
         if comma is None and not isinstance(value, str | dict | list):

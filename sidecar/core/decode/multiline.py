@@ -51,6 +51,7 @@ _FRAME = re.compile(
     r"|---> |--- End of (?:stack|inner)"
     r"|File \"[^\"]*\", line \d+"  # Python
     r"|#\d+ +(?:/|\{main\}|\[internal|0x|\S+\()|Stack trace:$|thrown in \S+ on line \d+"  # PHP, native
+    r"|\[(?:stacktrace|previous exception)\]"  # Monolog
     r"|(?:from )?[^\s:]+:\d+:in "  # Ruby
     r"|goroutine \d+ \[",
     re.A,
@@ -63,13 +64,29 @@ _RUST_HEAD = re.compile(r"thread '[^']*'(?: \(\d+\))? panicked at ")
 _RUST_TAIL = re.compile(r"note: |stack backtrace:")
 _GO_HEAD = re.compile(r"(?:panic|fatal error): |goroutine \d+ \[|http: panic serving ")
 _GO_TAIL = re.compile(
-    r"panic: |\[signal |goroutine \d+|created by |exit status \d|runtime stack:$|\S+\(.*\)$|\w+ +0x[0-9a-f]+$", re.A
+    # A nested panic is indented: one that is not is the next process's.
+    r"\[signal |goroutine \d+|created by |exit status \d|runtime stack:$|[^\s(]+\(.*\)$|\w+ +0x[0-9a-f]+$"
+    r"|\.\.\.(?:\d+|additional) frames elided",
+    re.A,
 )
 _NODE_HEAD = re.compile(r"(?:node:\S+|(?:file://)?\S+\.[cm]?[jt]sx?):\d+$", re.A)
 _NODE_CARET = re.compile(r"\s*\^+\s*$")
 _NODE_ERROR = re.compile(r"[A-Za-z_][\w.]*(?: \[\w+\])?(?::|$)")
-_FRAMES_TAIL = re.compile(r"Node\.js v\d|Next [\w\\]+: ")
-_CLOSING = re.compile(r"[}\])]+[,;]?\s*$")
+_FRAMES_TAIL = re.compile(r"Node\.js v\d|Next [\w\\]+: |(?:ORA|PLS)-\d+: ")
+_PYTHON_TAIL = re.compile(
+    # What databases add to their messages, and SQLAlchemy to theirs, flush left.
+    r"(?:DETAIL|HINT|CONTEXT|QUERY|LINE \d+): |\[(?:SQL|parameters): |\(Background on this error at: "
+)
+_CLOSING = re.compile(r"\"?[}\])]+[,;]?\s*$")
+
+
+def _any_of(*patterns: re.Pattern[str]) -> re.Pattern[str]:
+    """Return a pattern for what any of these match: most lines are none of them, and one look tells."""
+    return re.compile("|".join(f"(?:{pattern.pattern})" for pattern in patterns), re.A)
+
+
+_BEGINS = _any_of(_GO_HEAD, _RUST_HEAD, _UNCAUGHT, _RUBY_HEAD, _NODE_HEAD, _FRAME)
+_GOES_ON = _any_of(_GO_HEAD, _FRAME, _CLOSING, _FRAMES_TAIL)
 
 
 def indent_of(line: str) -> int:
@@ -87,20 +104,27 @@ def begins(line: str) -> Trace:
     text = line.strip()
     if is_traceback(text):
         return Trace.PYTHON_GROUP if "Exception Group" in text else Trace.PYTHON
+    if _BEGINS.match(text) is None:
+        return Trace.FRAMES if is_exception(text) else Trace.PLAIN
     if _GO_HEAD.match(text):
         return Trace.GO
     if _RUST_HEAD.match(text):
         return Trace.RUST_HEAD if text.endswith(":") else Trace.RUST
-    if _UNCAUGHT.match(text) or is_exception(text) or _RUBY_HEAD.match(text):
+    if _UNCAUGHT.match(text) or is_exception(text) or is_ruby_exception(text):
         return Trace.FRAMES
     if _NODE_HEAD.match(text):
         return Trace.NODE_SOURCE
-    return Trace.ORPHAN if _FRAME.match(text) else Trace.PLAIN
+    return Trace.ORPHAN
 
 
 def is_exception(text: str) -> bool:
     """Say whether a line names an exception as traces do: `java.io.IOException: message`, or the name alone."""
     return is_error_name(text.partition(": ")[0].rstrip(" :")) and not _UNCAUGHT.match(text)
+
+
+def is_ruby_exception(text: str) -> bool:
+    """Say whether a line is the head of a Ruby exception, which may also be the cause of the one before."""
+    return _RUBY_HEAD.match(text) is not None
 
 
 def continues(trace: Trace, indent: int, line: str) -> Trace | None:
@@ -131,10 +155,14 @@ def _level_with(trace: Trace, text: str) -> Trace | None:
     """Do the same for a line that is indented no deeper than the first."""
     match trace:
         case Trace.PLAIN | Trace.ORPHAN | Trace.FRAMES:
+            if _GOES_ON.match(text) is None:
+                return None
             if _GO_HEAD.match(text):
                 # A dump behind a line that speaks of a recovered panic; a panic of its own begins anew.
                 return Trace.GO if trace is Trace.PLAIN and text.startswith("goroutine ") else None
             if _FRAME.match(text):
+                if trace is not Trace.FRAMES and is_ruby_exception(text):
+                    return None
                 return Trace.FRAMES if trace is Trace.PLAIN else trace
             if _CLOSING.match(text):
                 return trace
@@ -142,6 +170,8 @@ def _level_with(trace: Trace, text: str) -> Trace | None:
         case Trace.PYTHON:
             return Trace.PYTHON_END if _PYTHON_EXCEPTION.match(text) else None
         case Trace.PYTHON_GROUP if text[0] in "|+":
+            return trace
+        case Trace.PYTHON_END if _PYTHON_TAIL.match(text):
             return trace
         case Trace.PYTHON_END | Trace.PYTHON_GROUP:
             return Trace.PYTHON_CHAIN if _CHAIN.match(text) else None

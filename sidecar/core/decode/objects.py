@@ -11,7 +11,7 @@ from sidecar.core.decode.base import UNTIMED, Decoded, DecodeOptions
 from sidecar.core.decode.bounds import MAX_MESSAGE, MAX_NAME, clip_stack
 from sidecar.core.decode.json_object import Fields, read_object
 from sidecar.core.decode.keys import Candidate, Plan, plan_of
-from sidecar.core.error_type import PANIC, Trace, read_stack, type_from_message
+from sidecar.core.error_type import PANIC, Trace, holds_stack, read_stack, type_from_message
 from sidecar.core.fields import as_text, resolve
 from sidecar.core.folding import fold
 from sidecar.core.levels import Level, Scale, level_from_value
@@ -95,6 +95,10 @@ class ObjectReader:
                 if stack is None and "\n" in error and read_stack(error).error_type is not None:
                     stack = error
                 error_text = error_text or error[:MAX_MESSAGE]
+        if message is not None and "\n" in message:
+            message = message.rstrip("\r\n") or None
+            if stack is None and message is not None and "\n" in message and holds_stack(message):
+                stack = message
         trace: Trace | None = None
         told: str | None = None
         if stack is not None:
@@ -198,8 +202,8 @@ def _message_without_key(layers: list[Layer], error_text: str | None, trace: Tra
 
 
 def _unwrap(fields: Fields, plan: Plan, cut: bool, depth: int) -> list[Layer]:
-    """Return the object that a `log` or `message` text holds, what that holds in turn, …, and the object itself."""
-    for key in plan.wrapped:
+    """Return the objects that `log` and `message` texts hold, what those hold in turn, …, and the object itself."""
+    for key in plan.wrapped if depth else ():
         text = fields[key]
         if not isinstance(text, str) or text[:1] not in _BEGINS_OBJECT:
             continue
@@ -209,10 +213,8 @@ def _unwrap(fields: Fields, plan: Plan, cut: bool, depth: int) -> list[Layer]:
             continue
         inner = read_object(text, cut=not whole)
         if isinstance(inner, dict) and inner:
-            inner_plan = plan_of(inner)
-            within = _unwrap(inner, inner_plan, cut, depth - 1) if depth > 1 else [(inner, inner_plan)]
             rest = {name: value for name, value in fields.items() if name != key}
-            return [*within, (rest, plan_of(rest))]
+            return [*_unwrap(inner, plan_of(inner), cut, depth - 1), *_unwrap(rest, plan_of(rest), cut, depth - 1)]
     return [(fields, plan)]
 
 

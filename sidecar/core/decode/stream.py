@@ -74,8 +74,8 @@ class Stream:
         """Return when the held record is complete for want of a continuation, wall clock in nanoseconds."""
         return self._decoder.due()
 
-    def flush(self, arrival: int) -> list[Decoded]:
-        """Return the held record as it is. An unterminated last line stays pending; `arrival` is not later than now."""
+    def flush(self) -> list[Decoded]:
+        """Return the held record as it is. An unterminated last line stays pending."""
         out: list[Decoded] = []
         self._decoder.flush(out)
         self._consumed = self._framed

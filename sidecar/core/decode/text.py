@@ -1,7 +1,7 @@
 """Format `text`: log lines for people, with the stack traces and indented lines that belong to them.
 
 The latest record is held until the next line, or a short wait, shows that it is complete. What then still comes as its
-continuation is dropped as part of it: it would otherwise page a second time for the same error.
+continuation is dropped as part of it, for a while: it would otherwise page a second time for the same error.
 """
 
 from __future__ import annotations
@@ -12,16 +12,31 @@ from sidecar.core.decode.base import UNTIMED, Decoded, DecodeOptions, StreamStat
 from sidecar.core.decode.bounds import MAX_LINE, MAX_MESSAGE, clip_stack, decode_text
 from sidecar.core.decode.heads import Head, begins_with_level, begins_with_time, read_head
 from sidecar.core.decode.json_object import Fields, read_object
-from sidecar.core.decode.multiline import Trace, begins, continues, indent_of, is_exception, is_traceback
+from sidecar.core.decode.multiline import (
+    Trace,
+    begins,
+    continues,
+    indent_of,
+    is_exception,
+    is_ruby_exception,
+    is_traceback,
+)
 from sidecar.core.decode.objects import ObjectReader
-from sidecar.core.error_type import PANIC, read_stack, type_from_message
-from sidecar.core.levels import Level
+from sidecar.core.error_type import PANIC, read_stack, type_from_message, type_in_message
+from sidecar.core.levels import Level, strip_ansi
 from sidecar.core.records import Record
-from sidecar.core.times import MILLISECOND
+from sidecar.core.times import MILLISECOND, SECOND
 from sidecar.core.timestamps import TimeReader
 
 JOIN_WAIT = 250 * MILLISECOND
 """How long a record waits for a continuation: loggers write a trace in one go; people do not notice the delay."""
+
+MAX_JOIN = 2 * SECOND
+"""How long it waits altogether: a trickle of indented lines must not hold back its page."""
+
+DROP_WAIT = 5 * SECOND
+"""How long after its last line what looks like its continuation is still taken for one. Loggers' buffers and slow disks
+take a moment; what comes later is something new, such as the next crash of a process that restarts."""
 
 MAX_JOINED_LINES = 1000
 """Lines of one record: the deepest traces that runtimes print in full."""
@@ -37,6 +52,8 @@ class _State(msgspec.Struct, frozen=True, array_like=True):
     indent: int = 0
     dropping: bool = False
     """The last record was ended early: what continues it is dropped."""
+    until: int = 0
+    """Wall clock at which that ends, nanoseconds."""
 
 
 _NOTHING = _State()
@@ -48,7 +65,8 @@ class _Held(msgspec.Struct):
     lines: list[str]
     arrival: int
     """Of the first line."""
-    due: int
+    latest: int
+    """Of the last line."""
     trace: Trace
     indent: int
     size: int
@@ -60,6 +78,11 @@ class _Held(msgspec.Struct):
     def count(self) -> int:
         """Lines that wait, blank ones included."""
         return len(self.lines) + self.blank
+
+    @property
+    def due(self) -> int:
+        """When it has waited long enough."""
+        return min(self.latest + JOIN_WAIT, self.arrival + MAX_JOIN)
 
 
 class TextDecoder:
@@ -75,7 +98,7 @@ class TextDecoder:
 
     def push(self, line: bytes, cut: bool, arrival: int, out: list[Decoded]) -> int:
         """Take a line."""
-        text = decode_text(line, cut=cut).rstrip("\r")
+        text = strip_ansi(decode_text(line, cut=cut)).rstrip("\r")
         if not text or text.isspace():
             return self._push_blank(out)
         held = self._held
@@ -83,13 +106,17 @@ class TextDecoder:
             trace = self._continued(held.trace, held.indent, text, arrival)
             if trace is None and _adopts(held, text):
                 trace = begins(text)
+            elif text == held.lines[0] and is_ruby_exception(text):
+                trace = None  # the same once more, not its own cause
             if trace is not None:
                 return self._join(held, text, len(line) + 1, trace, cut, arrival, out)
             self.hole(out)
         elif self._state.dropping:
-            trace = self._continued(Trace(self._state.trace), self._state.indent, text, arrival)
+            trace = None
+            if arrival < self._state.until and not is_ruby_exception(text):
+                trace = self._continued(Trace(self._state.trace), self._state.indent, text, arrival)
             if trace is not None:
-                self._state = _State(trace, self._state.indent, True)
+                self._state = _State(trace, _indent(self._state.indent, text), True, arrival + DROP_WAIT)
                 self._stats.dropped += 1
                 return 0
             self._state = _NOTHING
@@ -97,7 +124,7 @@ class TextDecoder:
         self._held = _Held(
             lines=[text],
             arrival=arrival,
-            due=arrival + JOIN_WAIT,
+            latest=arrival,
             trace=begins(head.message),
             indent=indent_of(text),
             size=0,
@@ -120,7 +147,7 @@ class TextDecoder:
         if held is None:
             return
         self._held = None
-        self._state = _State(held.trace, held.indent, True)
+        self._state = _State(held.trace, held.indent, True, held.latest + DROP_WAIT)
         self._stats.joined += len(held.lines) - 1
         out.append(self._draft(held))
 
@@ -148,6 +175,7 @@ class TextDecoder:
         self, held: _Held, text: str, size: int, trace: Trace, cut: bool, arrival: int, out: list[Decoded]
     ) -> int:
         held.trace = trace
+        held.indent = _indent(held.indent, text)
         held.size += size + held.blank
         if held.count >= MAX_JOINED_LINES or held.size > MAX_JOINED_BYTES:
             self._stats.dropped += 1
@@ -156,7 +184,7 @@ class TextDecoder:
         held.lines += [""] * held.blank
         held.lines.append(text)
         held.blank = 0
-        held.due = arrival + JOIN_WAIT
+        held.latest = arrival
         if cut:
             self.flush(out)
             return 0
@@ -169,7 +197,7 @@ class TextDecoder:
             return joined
         # Where nothing but the indentation speaks for it, a line that shows a time or a level is a record of its own.
         start = text.lstrip()
-        if begins_with_time(start, self._times, arrival) or (trace is Trace.PLAIN and begins_with_level(start)):
+        if begins_with_time(start, self._times, arrival) or (trace in _UNSURE and begins_with_level(start)):
             return None
         return joined
 
@@ -178,10 +206,8 @@ class TextDecoder:
     def _draft(self, held: _Held) -> Decoded:
         head, rest = held.head, held.lines[1:]
         line = "\n".join(held.lines)[:MAX_LINE]
-        if not rest and head.message.startswith("{") and head.message.endswith("}"):
-            fields = read_object(head.message)
-            if isinstance(fields, dict) and fields:
-                return self._draft_object(held, fields, line)
+        if head.message.startswith("{") and (fields := _object_in(head.message, rest)):
+            return self._draft_object(held, fields, line)
         level, message = head.level, head.message
         error_type = root_cause = stack = None
         if held.trace in _TRACELESS:
@@ -200,7 +226,9 @@ class TextDecoder:
                 message = trace.headline
             if error_type is None and stack is None:
                 error_type = trace.error_type if own is Trace.FRAMES else None
-        if level is None:
+        if level is not None:
+            error_type = error_type or type_in_message(message)
+        else:
             if error_type == PANIC:
                 level = Level.PANIC
             else:
@@ -233,9 +261,26 @@ class TextDecoder:
         return decoded
 
 
-_TRACELESS = frozenset({Trace.PLAIN, Trace.ORPHAN})
+_UNSURE = frozenset({Trace.PLAIN, Trace.NODE_SOURCE})
+_TRACELESS = frozenset({Trace.PLAIN, Trace.ORPHAN, Trace.NODE_SOURCE, Trace.NODE_CARET})
+"""What is no trace, or as far as it went could be anything."""
 _HEADLESS = frozenset({Trace.PYTHON, Trace.PYTHON_GROUP, Trace.RUST_HEAD, Trace.NODE_SOURCE})
 """Traces whose first line does not say what happened."""
+
+
+def _object_in(message: str, rest: list[str]) -> Fields | None:
+    """Return the object that all lines hold together, or the first alone."""
+    for text in ["\n".join([message, *rest]), message] if rest else [message]:
+        if text.endswith("}"):
+            fields = read_object(text)
+            if isinstance(fields, dict) and fields:
+                return fields
+    return None
+
+
+def _indent(indent: int, text: str) -> int:
+    """Return the indentation of what a line was joined to: that of the last traceback, if that is less."""
+    return min(indent, indent_of(text)) if is_traceback(text) else indent
 
 
 def _adopts(held: _Held, text: str) -> bool:
@@ -246,7 +291,7 @@ def _adopts(held: _Held, text: str) -> bool:
     head = held.head
     if held.trace is not Trace.PLAIN or len(held.lines) > 1 or head.level is None or head.level < Level.WARN:
         return False
-    return is_traceback(text) or (head.timed and is_exception(text.strip()))
+    return is_traceback(text) or (head.timed and (is_exception(text.strip()) or is_ruby_exception(text)))
 
 
 def _restored(state: bytes) -> _State:
