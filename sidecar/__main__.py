@@ -1,26 +1,45 @@
-"""The console script `luminalog-sidecar`, also `python -m sidecar`."""
+"""The console script `luminalog-sidecar`, also `python -m sidecar`.
+
+A command's module is loaded only when the command is named: checking a file need not wait for an HTTP client.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from importlib import import_module
 
 from sidecar import __version__
-from sidecar.cli import check, demo, run, schema, send_test
 
-COMMANDS = {"run": run, "check": check, "send-test": send_test, "schema": schema, "demo": demo}
+COMMANDS = {
+    "run": "run the daemon",
+    "check": "validate a configuration file and all that it names",
+    "send-test": "send a real test event to each channel and report what it answered",
+    "schema": "print the JSON Schema of the configuration file",
+    "demo": "show the whole program on this machine, with no account",
+}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Returns its exit code: 0 fine, 1 what was asked about failed, 2 it could not be asked."""
+    argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="luminalog-sidecar", description="Watches logs and pages people.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, module in COMMANDS.items():
-        command = commands.add_parser(name, help=module.HELP, description=f"{module.HELP[0].upper()}{module.HELP[1:]}.")
-        module.add_arguments(command)
+    modules = {}
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        if name in argv:
+            modules[name] = import_module(f"sidecar.cli.{name.replace('-', '_')}")
+            modules[name].add_arguments(command)
     args = parser.parse_args(argv)
-    code: int = COMMANDS[args.command].run(args)
+    try:
+        code: int = modules[args.command].run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would say so once more at its end
+        code = 1
     return code
 
 

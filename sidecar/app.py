@@ -3,7 +3,8 @@
 The only place with the real clock and the real random numbers.
 
 Stopping: read the inputs to their present end (for at most half of the drain time), end joins, commit, try to deliver
-until the drain time is over, keep the rest for the next start.
+until the drain time is over, keep the rest for the next start. A part that crashes stops the daemon the same way, with
+what still works: what was decided is delivered, and whoever runs the daemon sees an exit code and starts it anew.
 """
 
 from __future__ import annotations
@@ -13,89 +14,117 @@ import contextlib
 import os
 import random
 import signal
+import socket
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from pathlib import Path
-
-from watchfiles import awatch
 
 from sidecar import __version__
 from sidecar.channels.factory import make
 from sidecar.channels.transport import Transport
 from sidecar.config.load import Loaded, load
-from sidecar.config.model import Config, PagerDutyChannel, TailInput
-from sidecar.config.secrets import Secret
+from sidecar.config.model import Config, TailInput
+from sidecar.config.problems import Problem, Severity
+from sidecar.config.ruleset import ruleset_of
+from sidecar.config.watch import ConfigWatch
+from sidecar.core import daemon
 from sidecar.core.advance import Engine
-from sidecar.core.decode.base import DecodeOptions
-from sidecar.core.incidents import State
+from sidecar.core.incidents import Incident, State
+from sidecar.core.matching import Matcher
+from sidecar.core.notification import Action
 from sidecar.core.position import PositionRow
-from sidecar.core.routing import Destination, Routing
-from sidecar.core.times import DAY, SECOND
+from sidecar.core.times import DAY, MINUTE, SECOND
 from sidecar.delivery.dispatcher import Dispatcher, Route
+from sidecar.inputs.supervisor import Supervisor
 from sidecar.inputs.tail import TailFiles
 from sidecar.inputs.tail.report import TailReport
-from sidecar.pipeline import Pipeline, Ruleset
+from sidecar.pipeline import BrokenPipelineError, Pipeline
 from sidecar.store.database import StateError
 from sidecar.store.statements import for_pruning, for_secrets
 from sidecar.store.store import Health as StoreHealth
 from sidecar.store.store import Store, Stored
 from sidecar.telemetry import events
 from sidecar.telemetry.admin import AdminServer, Component, Health
+from sidecar.telemetry.defects import traced
 from sidecar.telemetry.telemetry import Gauges, OutboxGauge, RuleGauge, Telemetry
 
 UNCOMMITTED_PAGES_AFTER = 10.0
-"""Seconds of failed commits after which pages go out unrecorded."""
+"""Seconds for which commits fail before pages go out unrecorded."""
+
+TOLD_AGAIN_AFTER = 10 * MINUTE
+"""A disk that fails and recovers again and again is told of no more often than this."""
 
 HISTORY = 90 * DAY
 """How long resolved incidents and settled notifications are kept."""
 
 PRUNE_SECONDS = 3600.0
 
-RELOAD_POLL_SECONDS = 10.0
-"""Safety net for file systems that report no changes."""
-
 
 class StartError(Exception):
     """The daemon cannot start as configured; the message is for people."""
 
 
+class Signals:
+    """What the outside asks of the daemon. Installed first of all: a signal during a slow start must not be lost."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.reload: Callable[[], None] = lambda: None
+        """Called when a reload is asked for."""
+
+    def install(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take over SIGTERM, SIGINT and SIGHUP."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self.reload())
+
+    def _asked_to_stop(self) -> None:
+        if self.stop.is_set():
+            raise SystemExit(1)  # asked twice: at once
+        self.stop.set()
+
+
 class App:
     """One daemon."""
 
-    def __init__(self, path: Path, environment: Mapping[str, str], telemetry: Telemetry) -> None:
-        """Load the configuration. Raises `StartError`."""
+    def __init__(self, path: Path, environment: Mapping[str, str], telemetry: Telemetry, signals: Signals) -> None:
+        """Load the configuration and open the state. Raises `StartError`."""
         self._path = path
         self._environment = environment
         self._telemetry = telemetry
-        loaded = load(path, environment)
+        self._signals = signals
+        loaded = _load(path, environment)
         if loaded.config is None:
             raise StartError("\n".join(str(problem) for problem in loaded.problems))
-        self._config = loaded.config
-        self._telemetry.log.configure(self._config.log.level, self._config.log.format)
+        self._config = self._started = loaded.config
+        telemetry.log.configure(self._config.log.level, self._config.log.format)
         self._report(loaded, first=True)
         state_dir = Path(self._config.state_dir) if self._config.state_dir is not None else None
         try:
             self._store = Store(state_dir, time.time_ns)
-        except (StateError, sqlite3.Error, OSError) as error:
-            raise StartError(f"state_dir: {error}") from None
-        self._files = loaded.files
+        except StateError as error:
+            raise StartError(str(error)) from None
+        except (sqlite3.Error, OSError) as error:
+            raise StartError(f"state_dir {state_dir} cannot be used: {error}") from None
+        self._watch = ConfigWatch(loaded.files, self._config.rules_files)
         self._reloading = asyncio.Lock()
-        self._stop = asyncio.Event()
         self._stopping = False
-        self._inputs: dict[str, tuple[TailFiles, asyncio.Task[None]]] = {}
+        self._crashed = False
+        self._restarting: frozenset[str] = frozenset()
         self._last_reload_ok = True
         self._last_problems = loaded.problems
+        self._outage: Incident | None = None
+        self._outage_told_at = -DAY
 
     # ── life ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def run(self) -> None:
-        """Run until asked to stop. Raises `StartError` if the admin address cannot be used."""
-        stored = self._restore()
-        loop = asyncio.get_running_loop()
+    async def run(self) -> bool:
+        """Run until asked to stop. Return False if a part crashed. Raises `StartError`."""
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._store.close)
+            stored = self._restore()
             transport = await stack.enter_async_context(Transport())
             self._build(stored, transport)
             admin = self._config.admin
@@ -108,67 +137,77 @@ class App:
             try:
                 await self.admin.start()
             except OSError as error:
-                raise StartError(
-                    f"admin.listen: cannot listen on {admin.host}:{admin.port}: {error.strerror}"
-                ) from None
+                reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+                raise StartError(f"admin.listen: cannot listen on {admin.host}:{admin.port}: {reason}") from None
             stack.push_async_callback(self.admin.stop)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self._asked_to_stop)
-            loop.add_signal_handler(signal.SIGHUP, self._reload)
+            self._signals.reload = self._watch.ask
             self._telemetry.emit(
                 events.Started(
                     version=__version__,
                     inputs=len(self._config.inputs),
                     rules=len(self._config.rules),
-                    admin=f"http://{admin.host}:{self.admin.port}",
+                    admin=f"http://{f'[{admin.host}]' if ':' in admin.host else admin.host}:{self.admin.port}",
                 )
             )
             await self._serve()
         self._telemetry.emit(events.Stopped(undelivered=sum(n for n, _ in self._dispatcher.unsettled().values())))
+        return not self._crashed
 
     async def _serve(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            background = [
-                tasks.create_task(self._pipeline.run(), name="pipeline"),
-                tasks.create_task(self._watch_config(), name="config"),
-                tasks.create_task(self._watch_store(), name="store"),
-                tasks.create_task(self._prune(), name="prune"),
-            ]
-            delivery = tasks.create_task(self._dispatcher.run(), name="delivery")
-            self._start_inputs(self._config.inputs)
-            await self._stop.wait()
-            for task in background[1:]:
+
+            def start(name: str, part: Coroutine[None, None, None]) -> asyncio.Task[None]:
+                return tasks.create_task(self._guard(name, part), name=name)
+
+            pipeline = start("pipeline", self._pipeline.run())
+            delivery = start("delivery", self._dispatcher.run())
+            store = start("store", self._watch_store())
+            config = start("config", self._follow_config())
+            prune = start("prune", self._prune())
+            self._inputs.start(self._config.inputs)
+            try:
+                await self._signals.stop.wait()
+                self._stopping = True
+                self._telemetry.emit(events.Stopping(drain_seconds=self._config.drain / SECOND))
+                await self._drain(pipeline, delivery)
+            finally:
+                await self._inputs.halt()
+            for task in (pipeline, delivery, store, config, prune):
                 task.cancel()
-            await self._drain()
-            background[0].cancel()
-            delivery.cancel()
 
-    def _asked_to_stop(self) -> None:
-        if self._stop.is_set():
-            raise SystemExit(1)  # asked twice: at once
-        self._stop.set()
+    async def _guard(self, name: str, part: Coroutine[None, None, None]) -> None:
+        """Run a part that everything depends on; when it crashes, say so and stop."""
+        try:
+            await part
+        except Exception as error:  # a defect: loud, and in order
+            self._telemetry.emit(events.PartCrashed(part=name, error=traced(error)))
+            self._crashed = True
+            self._signals.stop.set()
 
-    async def _drain(self) -> None:
-        self._stopping = True
-        self._telemetry.emit(events.Stopping(drain_seconds=self._config.drain / SECOND))
+    async def _drain(self, pipeline: asyncio.Task[None], delivery: asyncio.Task[None]) -> None:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._config.drain / SECOND
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._config.drain / SECOND / 2):
-                inputs = await self._stop_inputs(list(self._inputs))
-                for tail in inputs:
-                    await tail.drain(self._pipeline)
-        self._pipeline.flush()
+        drain = self._config.drain / SECOND
+        deadline = loop.time() + drain
+        with contextlib.suppress(TimeoutError):  # a reload under way has taken inputs apart
+            async with asyncio.timeout(drain / 4):
+                await self._reloading.acquire()
+        if not pipeline.done():
+            await self._inputs.drain(max(0.0, deadline - drain / 2 - loop.time()))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
+                with contextlib.suppress(BrokenPipelineError):
+                    self._pipeline.flush()
                 await self._pipeline.settled()
-                await self._dispatcher.drained()
+                if not delivery.done():
+                    await self._dispatcher.drained()
 
     # ── building ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _restore(self) -> Stored:
-        stored = self._store.load()
+        try:
+            stored = self._store.load()
+        except (StateError, sqlite3.Error, OSError) as error:
+            raise StartError(f"state_dir {self._config.state_dir} cannot be used: {error}") from None
         if self._store.set_aside is not None:
             self._telemetry.emit(events.CorruptDatabase(kept_as=str(self._store.set_aside)))
         if self._config.state_dir is None:
@@ -180,7 +219,9 @@ class App:
 
     def _build(self, stored: Stored, transport: Transport) -> None:
         self._positions = stored.positions
-        self._old_secrets = stored.secrets
+        self._secrets = stored.secrets
+        # Before the rules are known: one that is gone closes its incidents, and still has to tell of it.
+        incidents = stored.resolved | stored.snapshot.incidents
         self._engine = Engine(stored.snapshot)
         self._dispatcher = Dispatcher(
             store=self._store,
@@ -198,65 +239,39 @@ class App:
             admit=self._dispatcher.admit,
             last_entry=stored.last_entry,
         )
+        self._inputs = Supervisor(
+            make=self._input, sink=self._pipeline, forget=self._pipeline.forget, telemetry=self._telemetry
+        )
         self._pipeline.committed = self._committed
-        self._pipeline.is_idle = self._is_idle
-        self._configure()
-        incidents = stored.resolved | {incident.id: incident for incident in self._engine.open_incidents()}
+        self._pipeline.is_idle = lambda source: not self._restarting and self._inputs.is_idle(source)
+        self._configure({entry.routing_key for entry in stored.entries if not entry.settled})
         self._dispatcher.admit(stored.entries, incidents)
         self._telemetry.set_gauges(self._gauges)
 
-    def _configure(self) -> None:
-        """Bring everything in line with `self._config`, except the inputs."""
+    def _configure(self, needed: Collection[str | None]) -> None:
+        """Bring everything in line with `self._config`, except the inputs. `needed`: keys of what is to be sent."""
         config = self._config
+        self._telemetry.log.configure(config.log.level, config.log.format)
         self._telemetry.configure(
             rules=[rule.name for rule in config.rules],
             channels=list(config.channels),
             inputs=[tail.name for tail in config.inputs],
         )
-        routes = {
-            name: Route(
-                channel=make(channel),
-                give_up_after=channel.give_up_after,
-                fallback_channel=channel.fallback_channel,
-                events_per_minute=channel.max_events_per_minute,
-            )
-            for name, channel in config.channels.items()
-        }
-        secrets = {**self._old_secrets, **config.secrets}
-        self._dispatcher.configure(routes, secrets, config.external_url)
-        self._pipeline.reconfigure(ruleset_of(config))
-        self._keep_secrets(secrets)
-
-    def _keep_secrets(self, secrets: Mapping[str, Secret]) -> None:
-        """Store the configured keys, and of the earlier ones those that an open incident was opened with."""
+        # Of the earlier keys those stay that an open incident was opened with, also if it closes right now.
         used = {told.routing_key for incident in self._engine.open_incidents() for told in incident.told.values()}
-        used |= self._dispatcher.routing_keys()
-        self._old_secrets = {
-            name: secret for name, secret in secrets.items() if name in used or name in self._config.secrets
-        }
-        self._store.submit(for_secrets(self._old_secrets))
+        used.update(needed)
+        self._secrets = {name: key for name, key in self._secrets.items() if name in used} | dict(config.secrets)
+        self._store.submit(for_secrets(self._secrets))
+        self._dispatcher.configure(routes_of(config), self._secrets, config.external_url)
+        self._pipeline.reconfigure(ruleset_of(config))
 
-    # ── inputs ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _start_inputs(self, inputs: tuple[TailInput, ...]) -> None:
-        for config in inputs:
-            tail = TailFiles(
-                config,
-                positions=self._positions,
-                clock=time.time_ns,
-                events=TailReport(self._telemetry, config.name),
-            )
-            task = self._tasks.create_task(tail.run(self._pipeline), name=f"input {config.name}")
-            self._inputs[config.name] = (tail, task)
-
-    async def _stop_inputs(self, names: list[str]) -> list[TailFiles]:
-        stopped = []
-        for name in names:
-            tail, task = self._inputs.pop(name)
-            task.cancel()
-            await asyncio.wait({task})
-            stopped.append(tail)
-        return stopped
+    def _input(self, config: TailInput) -> TailFiles:
+        return TailFiles(
+            config,
+            positions=self._positions,
+            clock=time.time_ns,
+            events=TailReport(self._telemetry, config.name),
+        )
 
     def _committed(self, name: str, rows: list[PositionRow]) -> None:
         for row in rows:
@@ -264,22 +279,19 @@ class App:
                 self._positions.pop(row.key, None)
             else:
                 self._positions[row.key] = row.value
-        if name in self._inputs:
-            self._inputs[name][0].committed(rows)
-
-    def _is_idle(self, source: str) -> bool:
-        return all(tail.is_idle(source) for tail, _ in self._inputs.values())
+        self._inputs.committed(name, rows)
 
     # ── reload ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _reload(self) -> None:
-        self._tasks.create_task(self._load_and_apply(asked=True))
-
-    async def _load_and_apply(self, *, asked: bool) -> None:
-        async with self._reloading:
-            loaded = await asyncio.to_thread(load, self._path, self._environment)
-            self._files = loaded.files
-            await self._apply(loaded, asked=asked)
+    async def _follow_config(self) -> None:
+        while True:
+            asked = await self._watch.wait()
+            async with self._reloading:
+                loaded = await asyncio.to_thread(_load, self._path, self._environment)
+                if self._stopping:
+                    return
+                self._watch.loaded(loaded.files, (loaded.config or self._config).rules_files)
+                await self._apply(loaded, asked=asked)
 
     async def _apply(self, loaded: Loaded, *, asked: bool) -> None:
         new, old = loaded.config, self._config
@@ -291,16 +303,16 @@ class App:
         if new == old and self._last_reload_ok and not asked:
             return
         self._last_reload_ok = True
-        needs_restart = [name for name in ("state_dir", "admin") if getattr(new, name) != getattr(old, name)]
         self._config = new
         before = {tail.name: tail for tail in old.inputs}
         after = {tail.name: tail for tail in new.inputs}
         changed = [name for name, tail in before.items() if after.get(name) != tail]
-        await self._stop_inputs(changed)
-        await self._pipeline.settled()
-        self._pipeline.forget(changed)
-        self._configure()
-        self._start_inputs(tuple(tail for name, tail in after.items() if before.get(name) != tail))
+        self._restarting = frozenset(changed)
+        await self._inputs.stop(changed)
+        self._configure(self._dispatcher.routing_keys())
+        self._inputs.start(tail for name, tail in after.items() if before.get(name) != tail)
+        self._restarting = frozenset()
+        needs_restart = [name for name in ("state_dir", "admin") if getattr(new, name) != getattr(self._started, name)]
         self._report(loaded, needs_restart=needs_restart)
 
     def _report(self, loaded: Loaded, *, first: bool = False, needs_restart: list[str] | None = None) -> None:
@@ -313,27 +325,32 @@ class App:
             )
         )
 
-    async def _watch_config(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError, OSError):
-                async with asyncio.timeout(RELOAD_POLL_SECONDS):
-                    async for _ in awatch(*directories_of(self._files), recursive=False, debounce=200):
-                        break
-            await self._load_and_apply(asked=False)
-
     # ── store, history, health ────────────────────────────────────────────────────────────────────────────────────
 
     def _store_health(self, health: StoreHealth) -> None:
         failing = health.failing_since is not None
         self._dispatcher.store_failing(failing)
         self._telemetry.emit(events.StoreFailing(error=health.error) if failing else events.StoreRecovered())
+        if not failing and self._outage is not None and not self._crashed:
+            self._pipeline.tell_of_self(daemon.state_writable(self._outage, time.time_ns()), Action.RESOLVE)
+            self._outage = None
 
     async def _watch_store(self) -> None:
+        said = 0
         while True:
             await asyncio.sleep(1)
-            since = self._store.health.failing_since
-            if since is not None and (time.time_ns() - since) / SECOND >= UNCOMMITTED_PAGES_AFTER:
-                self._pipeline.admit_uncommitted_pages()
+            health, now = self._store.health, time.time_ns()
+            since = health.failing_since
+            if since is None or (health.failing_seconds < UNCOMMITTED_PAGES_AFTER and not self._stopping):
+                continue
+            self._pipeline.admit_uncommitted_pages()
+            if said != since:
+                said = since
+                self._telemetry.emit(events.PagesUncommitted(error=health.error))
+            if self._outage is None and now - self._outage_told_at >= TOLD_AGAIN_AFTER:
+                self._outage_told_at = now
+                self._outage = daemon.state_unwritable(health.error, since=since, now=now, host=socket.gethostname())
+                self._pipeline.tell_of_self(self._outage, Action.TRIGGER)
 
     async def _prune(self) -> None:
         while True:
@@ -343,6 +360,7 @@ class App:
     def _health(self) -> Health:
         store = self._store.health
         trouble = self._dispatcher.trouble
+        inputs = self._inputs.trouble()
         components = [
             Component(name="store", ok=store.failing_since is None, detail=store.error),
             Component(
@@ -351,15 +369,13 @@ class App:
                 detail="" if self._last_reload_ok else "the file on disk is broken; an earlier one is running",
                 needed=False,
             ),
-            *(
-                Component(name=f"input {name}", ok=not task.done(), detail="" if tail.looked else "first look")
-                for name, (tail, task) in self._inputs.items()
-            ),
-            *(
-                Component(name=f"channel {name}", ok=name not in trouble, detail=trouble.get(name, ""), needed=False)
-                for name in self._config.channels
-            ),
         ]
+        for tail in self._config.inputs:
+            detail = inputs.get(tail.name, "is being restarted")
+            components.append(Component(name=f"input {tail.name}", ok=not detail, detail=detail))
+        for name in self._config.channels:
+            detail = trouble.get(name, "")
+            components.append(Component(name=f"channel {name}", ok=name not in trouble, detail=detail, needed=False))
         working = all(component.ok for component in components if component.needed)
         return Health(alive=True, ready=working and not self._stopping, components=components)
 
@@ -387,39 +403,29 @@ class App:
         )
 
 
-def directories_of(files: Iterable[str]) -> set[str]:
-    """Return the directories in which a change to the files shows, also where a name is a link (as in Kubernetes)."""
-    found = {path.parent for name in files for path in (Path(name), Path(os.path.realpath(name)))}
-    return {str(directory) for directory in found if directory.is_dir()}
+def _load(path: Path, environment: Mapping[str, str]) -> Loaded:
+    """Load a configuration and try it out; a defect in that is a problem with it, and keeps the one that runs."""
+    try:
+        loaded = load(path, environment)
+        if loaded.config is not None:
+            routes_of(loaded.config)
+            Matcher(ruleset_of(loaded.config).rules)
+    except Exception as error:  # whatever a file can do must not end the daemon
+        problem = Problem(
+            file=str(path), path="", message=f"cannot be loaded: {traced(error)}", severity=Severity.ERROR
+        )
+        return Loaded(config=None, problems=[problem], files=(str(path.absolute()),))
+    return loaded
 
 
-def ruleset_of(config: Config) -> Ruleset:
-    """Return what the pipeline needs of a configuration."""
-    destinations = {
-        name: Destination(
-            name=name,
-            pager=channel.pager,
-            pagerduty=isinstance(channel, PagerDutyChannel),
-            routing_key=channel.routing_key.fingerprint()
-            if isinstance(channel, PagerDutyChannel) and channel.routing_key is not None
-            else None,
-            severity_map=channel.severity_map,
+def routes_of(config: Config) -> dict[str, Route]:
+    """Return what delivery needs of a configuration."""
+    return {
+        name: Route(
+            channel=make(channel),
+            give_up_after=channel.give_up_after,
+            fallback_channel=channel.fallback_channel,
+            events_per_minute=channel.max_events_per_minute,
         )
         for name, channel in config.channels.items()
     }
-    return Ruleset(
-        rules=config.rules,
-        routing=Routing(destinations=destinations, by_level=config.routing),
-        page_budget=config.page_budget,
-        decoding={tail.name: decoding_of(tail) for tail in config.inputs},
-    )
-
-
-def decoding_of(tail: TailInput) -> DecodeOptions:
-    """Return how an input's bytes are to be read."""
-    return DecodeOptions(
-        format=tail.format,
-        timezone=tail.timezone,
-        default_level=tail.default_level,
-        max_line_bytes=tail.max_line_bytes,
-    )

@@ -5,29 +5,31 @@ Invariants
 - Positions, windows, incidents and notifications that one batch changed are in one transaction. Notifications go to
   delivery, and the input hears of its position, only after it.
 - What is judged and not yet committed is bounded; at the bound the input waits.
+- After a defect in the middle of a decision nothing more is decided: a restart goes on from what is on disk.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 import msgspec
 
+from sidecar.config.ruleset import Ruleset
 from sidecar.core.advance import Engine, Step
 from sidecar.core.decode.base import DecodeOptions
 from sidecar.core.decode.stream import Stream
 from sidecar.core.detect import Detection, Detector
-from sidecar.core.incidents import Incident
+from sidecar.core.incidents import Incident, Told
 from sidecar.core.matching import Matcher
 from sidecar.core.notification import Action
 from sidecar.core.outbox import Entry
 from sidecar.core.position import PositionRow
 from sidecar.core.routing import Routing
-from sidecar.core.rule import Rule
-from sidecar.core.state import Changes, Intent
+from sidecar.core.state import Changes, Intent, Opened
 from sidecar.core.times import MILLISECOND, SECOND
 from sidecar.core.zones import ZoneWatch
 from sidecar.inputs.base import Batch
@@ -44,8 +46,15 @@ within 16 MiB of 256 KiB blocks."""
 LONGEST_JOIN = SECOND
 """No join waits for longer than this; a wall clock that is stepped back must not hold one."""
 
+SHORTEST_JOIN_WAIT = 20 * MILLISECOND
+"""Joins that end one shortly after the other end together: a thousand busy text logs must not wake us each."""
+
 TICK_SECONDS = 1.0
 """How often the wall clock is shown to the engine: incidents resolve and quiet sources are noticed this precisely."""
+
+
+class BrokenPipelineError(Exception):
+    """Nothing can be decided any more: an earlier decision met a defect."""
 
 
 class Admission(Protocol):
@@ -53,16 +62,6 @@ class Admission(Protocol):
 
     def __call__(self, entries: Iterable[Entry], incidents: Mapping[str, Incident]) -> None:
         """Take over committed notifications."""
-
-
-class Ruleset(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a reload changes for the pipeline."""
-
-    rules: tuple[Rule, ...]
-    routing: Routing
-    page_budget: int
-    decoding: Mapping[str, DecodeOptions]
-    """By input name."""
 
 
 class _Open:
@@ -96,6 +95,7 @@ class Pipeline:
         self._admit = admit
         self._last_entry = last_entry
         self._matcher = Matcher(())
+        self._routing = Routing(destinations={}, by_level={})
         self._decoding: Mapping[str, DecodeOptions] = {}
         self._streams: dict[str, _Open] = {}
         self._commits: deque[asyncio.Future[None]] = deque()
@@ -103,6 +103,8 @@ class Pipeline:
         self._admitted_early: set[int] = set()
         self._held = asyncio.Event()
         self._zones: dict[str, ZoneWatch] = {}
+        self._defect: Exception | None = None
+        self._broke = asyncio.Event()
         self.committed: Callable[[str, list[PositionRow]], None] = lambda name, rows: None
         """Called with an input's name and the rows that are on disk now."""
         self.is_idle: Callable[[str], bool] = lambda source: False
@@ -110,26 +112,31 @@ class Pipeline:
 
     def reconfigure(self, ruleset: Ruleset) -> None:
         """Take over rules, routing and decoding."""
-        self._matcher = Matcher(ruleset.rules)
-        self._decoding = ruleset.decoding
-        for stream in self._streams.values():
-            stream.detector.matcher = self._matcher
-        changes = self._engine.reconfigure(ruleset.rules, ruleset.routing, ruleset.page_budget, self._clock())
-        self._submit(changes)
+        with self._deciding():
+            self._matcher = Matcher(ruleset.rules)
+            self._routing = ruleset.routing
+            self._decoding = ruleset.decoding
+            for stream in self._streams.values():
+                stream.detector.matcher = self._matcher
+            self._submit(self._engine.reconfigure(ruleset.rules, ruleset.routing, ruleset.page_budget, self._clock()))
 
-    def forget(self, inputs: Iterable[str]) -> None:
-        """Drop the unfinished lines of inputs that stop: they are read again from their positions."""
-        gone = set(inputs)
-        self._streams = {name: stream for name, stream in self._streams.items() if stream.batch.input not in gone}
+    async def forget(self, name: str) -> None:
+        """Drop the unfinished lines of an input that stopped, to be read again; wait for what was judged of it."""
+        self._streams = {key: stream for key, stream in self._streams.items() if stream.batch.input != name}
+        await self.settled()
 
     async def put(self, batch: Batch) -> None:
-        """Judge a batch. Returns once it is submitted and not too much is waiting to be committed."""
+        """Judge a batch. Returns once it is submitted and not too much is waiting to be committed.
+
+        What goes wrong with the bytes alone is raised and concerns this input only: nothing was decided yet.
+        """
         stream = self._streams.get(batch.stream)
         if stream is None:
             options = self._decoding[batch.input]
             stream = self._streams[batch.stream] = _Open(Detector(Stream(options, batch.state), self._matcher), batch)
         detection = stream.detector.judge(batch.data, arrival=batch.arrival, at_end=batch.at_end, final=batch.final)
-        self._judged(batch, detection)
+        with self._deciding():
+            self._judged(batch, detection)
         if batch.final:
             del self._streams[batch.stream]
         else:
@@ -140,55 +147,83 @@ class Pipeline:
             await self._commit(self._commits[0])
 
     async def run(self) -> None:
-        """Let time pass: end joins that got no continuation, and show the engine the clock. Until cancelled."""
+        """Let time pass: end joins that got no continuation, and show the engine the clock. Until cancelled.
+
+        Raises `BrokenPipelineError` when a decision has met a defect, wherever that was.
+        """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._tick())
             tasks.create_task(self._end_joins())
+            await self._broke.wait()
+            raise BrokenPipelineError from self._defect
 
     def flush(self, now: int | None = None) -> None:
         """End joins: those due at `now`, or all."""
         for stream in list(self._streams.values()):
             due = stream.detector.flush_due
-            if due is not None and (now is None or due <= now):
+            if due is not None and (now is None or not now < due <= now + LONGEST_JOIN):
                 arrival = self._clock()
                 batch = msgspec.structs.replace(stream.batch, arrival=arrival)
-                self._judged(batch, stream.detector.flush(arrival=arrival, at_end=batch.at_end))
+                with self._deciding():
+                    self._judged(batch, stream.detector.flush(arrival=arrival, at_end=batch.at_end))
 
     async def settled(self) -> None:
-        """Wait until everything submitted so far has committed."""
-        while self._commits:
+        """Wait until everything submitted so far has committed; what others submit meanwhile is not waited for."""
+        if self._commits:
             await self._commit(self._commits[-1])
 
     def tell_others(self, incident: Incident, channels: tuple[str, ...], note: str) -> None:
         """Notify further channels of an incident whose pager could not be told."""
         now = self._clock()
-        changes = self._engine.fall_back(incident.id, channels, note, now)
-        if changes is None:
-            changes = Changes(
-                subjects={incident.id: incident},
-                intents=[
-                    Intent(
-                        incident=incident.id,
-                        rule=incident.rule,
-                        level=incident.level,
-                        channel=channel,
-                        pager=False,
-                        action=Action.UPDATE,
-                        notes=(note,),
-                        decided_at=now,
-                        first_seen=incident.first_seen,
-                    )
-                    for channel in channels
-                ],
-            )
-        self._submit(changes)
+        with self._deciding():
+            changes = self._engine.fall_back(incident.id, channels, note, now)
+            if changes is None:
+                intents = [_about(incident, channel, Action.UPDATE, now, notes=(note,)) for channel in channels]
+                changes = Changes(subjects={incident.id: incident}, intents=intents)
+            self._submit(changes)
 
     def admit_uncommitted_pages(self) -> None:
         """Hand pager triggers to delivery although the store cannot record them: a page matters more than a repeat."""
         for entries, incidents in self._uncommitted.values():
-            pages = [e for e in entries if e.pager and e.action is Action.TRIGGER and e.id not in self._admitted_early]
-            self._admitted_early.update(entry.id for entry in pages)
-            self._admit(pages, incidents)
+            self._admit_early([e for e in entries if e.pager and e.action is Action.TRIGGER], incidents)
+
+    def tell_of_self(self, incident: Incident, action: Action) -> None:
+        """Tell of trouble with the daemon itself, recorded or not: it may be just that nothing can be recorded.
+
+        The incident belongs to no rule: the engine never sees it, and the store keeps it as history only.
+        """
+        now = self._clock()
+        with self._deciding():
+            if action is Action.TRIGGER:
+                incident.told = {
+                    name: Told(
+                        level=incident.level,
+                        pager=self._routing.is_pager(name),
+                        routing_key=self._routing.routing_key(name, None),
+                    )
+                    for name in self._for_daemon(incident)
+                }
+            changes = Changes(
+                incidents={incident.id: msgspec.msgpack.encode(incident)},
+                resolved_at={incident.id: now},
+                subjects={incident.id: incident},
+                intents=[
+                    _about(incident, name, action, now, pager=told.pager, key=told.routing_key)
+                    for name, told in incident.told.items()
+                ],
+            )
+            if action is Action.TRIGGER:
+                opened = Opened(incident.id, incident.rule, incident.level, incident.kind, {}, incident.count)
+                changes.facts.opened.append(opened)
+            self._submit(changes, at_once=action is Action.TRIGGER)
+
+    def _for_daemon(self, incident: Incident) -> tuple[str, ...]:
+        """Return whom the daemon's own trouble is told: chat as the table has it, else anybody who can be told."""
+        able = [
+            name for name, one in self._routing.destinations.items() if not one.pagerduty or one.routing_key is not None
+        ]
+        routed = [name for name in self._routing.route(None, incident.level) if name in able]
+        return tuple(routed or [name for name in able if not self._routing.is_pager(name)] or able)
 
     # ── one transaction ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -210,7 +245,9 @@ class Pipeline:
                 self._telemetry.emit(ZoneSuspect(input=batch.input, offset_minutes=minutes))
         self._submit(changes, batch.input, batch.positions(detection.consumed))
 
-    def _submit(self, changes: Changes, name: str = "", rows: list[PositionRow] | None = None) -> None:
+    def _submit(
+        self, changes: Changes, name: str = "", rows: list[PositionRow] | None = None, *, at_once: bool = False
+    ) -> None:
         entries = [self._entry(intent, changes.subjects[intent.incident]) for intent in changes.intents]
         statements: list[Statement] = [*for_changes(changes), *for_entries(entries), *for_positions(rows or ())]
         for event in facts.of_engine(changes.facts):
@@ -228,11 +265,31 @@ class Pipeline:
             self._uncommitted.pop(number, None)
             late = [entry for entry in entries if entry.id not in self._admitted_early]
             self._admitted_early.difference_update(entry.id for entry in entries)
-            self._admit(late, changes.subjects)
-            if rows:
-                self.committed(name, rows)
+            with contextlib.suppress(Exception), self._deciding():  # `run` raises it
+                self._admit(late, changes.subjects)
+                if rows:
+                    self.committed(name, rows)
 
         commit.add_done_callback(done)
+        if at_once:
+            self._admit_early(entries, changes.subjects)
+
+    def _admit_early(self, entries: list[Entry], incidents: Mapping[str, Incident]) -> None:
+        fresh = [entry for entry in entries if entry.id not in self._admitted_early]
+        self._admitted_early.update(entry.id for entry in fresh)
+        self._admit(fresh, incidents)
+
+    @contextlib.contextmanager
+    def _deciding(self) -> Iterator[None]:
+        """Between the first change to the engine's state and its submission nothing may go wrong unnoticed."""
+        if self._defect is not None:
+            raise BrokenPipelineError from self._defect
+        try:
+            yield
+        except Exception as error:
+            self._defect = error
+            self._broke.set()
+            raise
 
     async def _commit(self, commit: asyncio.Future[None]) -> None:
         """Wait for a commit and for what is done about it."""
@@ -262,17 +319,43 @@ class Pipeline:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            changes = self._engine.tick(self._clock(), self.is_idle)
-            if changes is not None:
-                self._submit(changes)
+            with self._deciding():
+                changes = self._engine.tick(self._clock(), self.is_idle)
+                if changes is not None:
+                    self._submit(changes)
 
     async def _end_joins(self) -> None:
         while True:
             due = [at for stream in self._streams.values() if (at := stream.detector.flush_due) is not None]
             if due:
-                wait = max(MILLISECOND, min(due) - self._clock())
+                wait = max(SHORTEST_JOIN_WAIT, min(due) - self._clock())
                 await asyncio.sleep(min(wait, LONGEST_JOIN) / SECOND)
                 self.flush(self._clock())
             else:
                 self._held.clear()
                 await self._held.wait()
+
+
+def _about(
+    incident: Incident,
+    channel: str,
+    action: Action,
+    now: int,
+    *,
+    pager: bool = False,
+    key: str | None = None,
+    notes: tuple[str, ...] = (),
+) -> Intent:
+    """Return a notification about an incident that the engine does not hold."""
+    return Intent(
+        incident=incident.id,
+        rule=incident.rule,
+        level=incident.level,
+        channel=channel,
+        pager=pager,
+        routing_key=key,
+        action=action,
+        notes=notes,
+        decided_at=now,
+        first_seen=incident.first_seen,
+    )

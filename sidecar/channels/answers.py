@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from email.utils import parsedate_to_datetime
 from urllib.parse import unquote, urlsplit
 
 from sidecar.channels.base import Response
@@ -48,7 +49,7 @@ def outcome(response: Response, detail: str, *, permanent: bool, retry_after: fl
         permanent=refused and permanent,
         retry_after=None if refused or result is Result.ACCEPTED else max(waits, default=None),
         status=status,
-        detail=detail,
+        detail=detail or ("" if result is Result.ACCEPTED else f"answered {status} without a word"),
     )
 
 
@@ -85,6 +86,12 @@ def _parts(secret: str) -> Iterable[str]:
 
 
 def _header_seconds(response: Response) -> float | None:
-    """Return `Retry-After` in seconds. Its other form, a date, would need a clock that agrees with the service's."""
+    """Return `Retry-After` in seconds; a date (RFC 9110, 10.2.3) is measured by the service's own clock, its `Date`."""
     value = response.headers.get("retry-after", "").strip()
-    return seconds(float(value)) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value) else None
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value):
+        return seconds(float(value))
+    try:
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(response.headers.get("date", ""))
+    except (ValueError, TypeError):  # one of them is no date, or only one of them has a zone
+        return None
+    return max(0.0, wait.total_seconds())

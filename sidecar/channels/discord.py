@@ -18,7 +18,7 @@ import msgspec
 
 from sidecar.channels.answers import CHAT_PERMANENT, outcome, seconds, words
 from sidecar.channels.base import Request, Response
-from sidecar.channels.message import facts, folded_lines, heading, label_line, links, tidy
+from sidecar.channels.message import facts, folded_lines, heading, is_over, label_line, links, tidy
 from sidecar.channels.text import NO_FENCE_END, fit, units
 from sidecar.config.model import DiscordChannel
 from sidecar.config.secrets import Secret
@@ -53,6 +53,8 @@ ACKNOWLEDGED_COLOUR = 0x6A1B9A
 _POST_INSTEAD = frozenset({10008, 30046})
 """Discord's codes for a message that is gone, and for too many edits to an old one."""
 _ESCAPES = {ord(mark): f"\\{mark}" for mark in "\\*_~`|<>[]#"} | {ord("@"): "@\N{ZERO WIDTH SPACE}"}
+_TITLE_ESCAPES = {mark: escaped for mark, escaped in _ESCAPES.items() if mark not in (ord("["), ord("]"))}
+"""A title is looked for by its words, `[LuminaLog] …`: brackets stay as they are, unless they could become a link."""
 _IN_URL = {ord("("): "%28", ord(")"): "%29", ord("@"): "%40"}
 
 
@@ -118,10 +120,10 @@ def _answer(body: bytes) -> _Answer:
 
 def _embed(n: Notification) -> dict[str, Any]:
     """Return the notification as an embed within Discord's limits."""
-    colours = {Action.RESOLVE: RESOLVED_COLOUR, Action.ACKNOWLEDGE: ACKNOWLEDGED_COLOUR}
+    colours = {Action.ACKNOWLEDGE: ACKNOWLEDGED_COLOUR}
     embed: dict[str, Any] = {
-        "title": fit(heading(n), MAX_TITLE, _ESCAPES),
-        "color": colours.get(n.action, COLOUR[n.level]),
+        "title": fit(heading(n).replace("](", "]\N{ZERO WIDTH SPACE}("), MAX_TITLE, _TITLE_ESCAPES),
+        "color": RESOLVED_COLOUR if is_over(n) else colours.get(n.action, COLOUR[n.level]),
         "footer": {"text": fit(f"LuminaLog · {n.incident_id}", MAX_TITLE)},
         "fields": [],
     }

@@ -75,7 +75,7 @@ def tidy(notification: Notification) -> Notification:
 
 def heading(n: Notification) -> str:
     """Return the title with a sign for what happened: the level's colour while trouble lasts."""
-    if n.action is Action.RESOLVE:
+    if is_over(n):
         return f"\N{WHITE HEAVY CHECK MARK} Resolved: {n.title}"
     if n.action is Action.ACKNOWLEDGE:
         return f"\N{EYES} Acknowledged: {n.title}"
@@ -83,6 +83,11 @@ def heading(n: Notification) -> str:
         return f"{LEVEL_SIGN[n.level]} Still open: {n.title}"
     sign = "\N{CLOUD WITH LIGHTNING}" if n.kind is Kind.STORM else LEVEL_SIGN[n.level]
     return f"{sign} {n.title}"
+
+
+def is_over(n: Notification) -> bool:
+    """Whether this tells of an end: also an update may, where a channel hears late that another could not be told."""
+    return n.action is Action.RESOLVE or (n.action is Action.UPDATE and n.resolved_at is not None)
 
 
 def facts(n: Notification) -> list[tuple[str, str]]:
@@ -99,7 +104,7 @@ def facts(n: Notification) -> list[tuple[str, str]]:
         ("Host", n.host),
         ("First seen", rfc3339(n.first_seen) if n.first_seen else None),
         ("Last seen", rfc3339(n.last_seen) if n.last_seen else None),
-        ("Resolved", _resolution(n) if n.action is Action.RESOLVE else None),
+        ("Resolved", _resolution(n) if is_over(n) else None),
         ("Trace", n.trace_id),
         ("Rule", n.rule),
     ]

@@ -5,7 +5,7 @@ PagerDuty answers 400 to an event with one text too long, and the page is lost: 
 - There is no `update`: a second trigger might open a new alert after a person's resolve. `render` refuses it, and
   routing leaves it out for pagers.
 - `payload.timestamp` is when the trouble was first seen: what a person asks first.
-- Severity: the rule's, else the channel's for that level, else the table below.
+- Severity: the rule's, else the channel's for that level, else the routing table's.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from sidecar.channels.message import tidy
 from sidecar.channels.text import fit, units
 from sidecar.config.model import PagerDutyChannel
 from sidecar.config.secrets import Secret
-from sidecar.core.levels import Level
 from sidecar.core.notification import Action, Notification
 from sidecar.core.outcome import Outcome
+from sidecar.core.routing import PAGERDUTY_SEVERITY
 from sidecar.core.texts import rfc3339, span_text
 from sidecar.core.times import SECOND
 
@@ -33,16 +33,6 @@ MAX_BODY = 512_000
 """Bytes: the documented 512 KB in its smaller reading."""
 RESERVE = 2048
 """Bytes kept for what `request` adds: the key and the note that the page is late."""
-
-SEVERITY: Mapping[Level, str] = {
-    Level.PANIC: "critical",
-    Level.FATAL: "error",
-    Level.ERROR: "warning",
-    Level.WARN: "info",
-    Level.INFO: "info",
-    Level.DEBUG: "info",
-}
-"""PagerDuty derives urgency from these: critical and error are high, warning and info low."""
 
 _KEY_LIKE = re.compile(r"\b[A-Za-z0-9]{32}\b")
 
@@ -54,7 +44,7 @@ class PagerDuty:
         self.name, self.pager = config.name, config.pager
         self._url = config.url.rstrip("/") + "/v2/enqueue"
         self._routing_key = config.routing_key
-        self._severity = {**SEVERITY, **config.severity_map}
+        self._severity = {**PAGERDUTY_SEVERITY, **config.severity_map}
 
     def render(self, notification: Notification, ref: str | None) -> bytes:
         """Return the event without its key. Raises ValueError for an update."""

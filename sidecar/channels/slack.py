@@ -56,7 +56,7 @@ class Slack:
             blocks.pop()  # they stand in order of worth
         fallback = " - ".join(part for part in (title, n.headline) if part)
         message = {
-            "text": fit(fallback, MAX_SECTION, _ESCAPES),
+            "text": fit(fallback, MAX_SECTION, _FENCED),
             "blocks": blocks,
             "unfurl_links": False,
             "unfurl_media": False,
@@ -113,7 +113,7 @@ def _plain(text: str, limit: int) -> Block:
 
 def _mrkdwn(ours: str, theirs: str, limit: int) -> Block:
     """Return our markup followed by escaped text."""
-    return {"type": "mrkdwn", "text": ours + fit(theirs, limit, _ESCAPES), "verbatim": True}
+    return {"type": "mrkdwn", "text": ours + fit(theirs, limit, _FENCED), "verbatim": True}
 
 
 def _context(text: str) -> Block:

@@ -17,8 +17,6 @@ from sidecar.config.load import Loaded, load
 from sidecar.config.model import Config
 from sidecar.config.problems import Problem, Severity
 
-HELP = "validate a configuration file and all that it names"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -29,7 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check the file. Returns 0 if it can be used, 1 if it cannot, 2 if there is no such file."""
     path = Path(args.config)
-    if not path.is_file():
+    if path.is_dir():
+        print(f"{path}: expected a file, found a directory", file=sys.stderr)
+        return 2
+    if not path.exists():
         print(f"{path}: no such file", file=sys.stderr)
         return 2
     loaded = load(path, os.environ)

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import socket
 import sys
@@ -19,17 +18,18 @@ import time
 from pathlib import Path
 
 import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
 from sidecar.standin.logs import LogWriter
 from sidecar.standin.printer import Printer
 from sidecar.standin.server import StandIn
 
-HELP = "show the whole program on this machine, with no account"
-
 START_SECONDS = 20.0
 SCENE_SECONDS = 60.0
-"""A scene takes about 15 seconds; one that takes this long has failed."""
+"""A scene takes about 8 seconds; one that takes this long has failed."""
+
+SHOWN_METRICS = ("luminalog_incidents_opened_total", "luminalog_pages_total", "luminalog_notifications_total")
 
 KEY = "demo0000000000000000000000000key"
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         directory.mkdir(parents=True, exist_ok=True)
         try:
             return asyncio.run(_Demo(directory, once=args.once).run())
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, asyncio.CancelledError):
             return 0
 
 
@@ -59,8 +59,16 @@ class _Demo:
         self._stand_in = StandIn()
         self._logs = LogWriter(directory)
         self._admin = f"127.0.0.1:{_free_port()}"
+        self._daemon_log = directory / "daemon.txt"
 
     async def run(self) -> int:
+        task = asyncio.current_task()
+        assert task is not None
+        for number in (
+            signal.SIGTERM,
+            signal.SIGHUP,
+        ):  # the daemon has a session of its own and must not be left behind
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         printer = Printer(self._console)
         self._stand_in.on_received = printer.show
         await self._stand_in.start()
@@ -68,15 +76,14 @@ class _Demo:
         try:
             daemon = await self._start_daemon()
             if not await self._ready(daemon):
-                self._console.print("The daemon did not start.", style="bold red")
-                return 1
+                return self._failed("The daemon did not start.")
             self._introduce()
             while True:
                 if not await self._scene():
-                    self._console.print("Not everything arrived in time.", style="bold red")
-                    return 1
+                    return self._failed("Not everything arrived in time.")
                 await self._summary()
                 if self._once:
+                    self._console.print("\nEverything arrived, and both incidents are over.", style="bold green")
                     return 0
                 self._console.print("\nAgain in 20 seconds; Ctrl-C stops.\n", style="dim")
                 await self._calm(20)
@@ -91,17 +98,26 @@ class _Demo:
 
     async def _start_daemon(self) -> asyncio.subprocess.Process:
         config = self._directory / "sidecar.yaml"
+        config.touch(mode=0o600)  # it holds keys
         config.write_text(json.dumps(self._config(), indent=2))  # JSON is YAML
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "sidecar",
-            "run",
-            "--config",
-            str(config),
-            env=dict(os.environ),
-            start_new_session=True,  # Ctrl-C is ours: the daemon is stopped in order
-        )
+        with self._daemon_log.open("wb") as log:
+            return await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "sidecar",
+                "run",
+                "--config",
+                str(config),
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is ours: the daemon is stopped in order
+            )
+
+    def _failed(self, what: str) -> int:
+        """Say what went wrong, with the daemon's last words."""
+        self._console.print(f"\n{what} The daemon's last words:", style="bold red", markup=False)
+        for line in self._daemon_log.read_text(errors="replace").splitlines()[-20:]:
+            self._console.print(f"  {line}", markup=False, soft_wrap=True)
+        return 1
 
     def _config(self) -> dict[str, object]:
         base = self._stand_in.url
@@ -113,7 +129,7 @@ class _Demo:
                 "discord": {"type": "discord", "webhook_url": f"{base}/api/webhooks/100000/demo"},
             },
             # Short times, so that nobody has to wait ten minutes for a resolve.
-            "defaults": {"allowed_lateness": "1s", "resolve": {"after_quiet": "5s"}},
+            "defaults": {"allowed_lateness": "1s", "resolve": {"after_quiet": "3s"}},
             "rules": [
                 {
                     "ruleName": "Database unreachable",
@@ -131,8 +147,8 @@ class _Demo:
                 },
             ],
             "admin": {"listen": self._admin},
-            "log": {"level": "warn" if self._once else "error"},
             "state_dir": str(self._directory / "state"),
+            "drain_seconds": 5,
         }
 
     async def _ready(self, daemon: asyncio.subprocess.Process) -> bool:
@@ -149,16 +165,23 @@ class _Demo:
     def _introduce(self) -> None:
         show = self._console.print
         show("luminalog-sidecar demo", style="bold")
-        show(f"  logs     {self._logs.web} (JSON), {self._logs.worker.name} (text with tracebacks)", markup=False)
-        show(f"  metrics  http://{self._admin}/metrics", markup=False)
-        show("  below    what PagerDuty, Slack and Discord receive (a local stand-in; nothing leaves this machine)\n")
+        show("Below is what PagerDuty, Slack and Discord receive.")
+        show("A local stand-in plays them: nothing leaves this machine.\n")
+        for label, value in (
+            ("logs", self._logs.web),
+            ("", self._logs.worker),
+            ("daemon", self._daemon_log),
+            ("metrics", f"http://{self._admin}/metrics"),
+        ):
+            show(f"  {label:<8} {value}", markup=False, soft_wrap=True)
+        show()
 
     async def _scene(self) -> bool:
         """Play one failure: a lost database, a spike of API errors, then calm until both incidents have resolved."""
         seen = len(self._stand_in.received)
         self._console.print("… the shop is calm", style="dim")
         await self._calm(2)
-        self._console.print("… the database goes away, and payments fail", style="dim")
+        self._console.print("… the database goes away, and payments fail\n", style="dim")
         for number in range(16):
             now = time.time()
             if number % 4 == 0:
@@ -166,7 +189,7 @@ class _Demo:
             self._logs.api_error(now)
             self._logs.calm(now)
             await asyncio.sleep(0.1)
-        self._console.print("… both are back", style="dim")
+        self._console.print("… both are back\n", style="dim")
         deadline = time.monotonic() + SCENE_SECONDS
         while time.monotonic() < deadline:
             await self._calm(0.5)
@@ -182,13 +205,17 @@ class _Demo:
             await asyncio.sleep(0.1)
 
     async def _summary(self) -> None:
+        """Show a few of the metrics, one line each."""
         async with aiohttp.ClientSession() as session, session.get(f"http://{self._admin}/metrics") as response:
             text = await response.text()
-        wanted = ("luminalog_incidents_opened_total", "luminalog_pages_total", "luminalog_page_latency_seconds_sum")
-        self._console.print("\nFrom /metrics:", style="bold")
-        for line in text.splitlines():
-            if line.startswith(wanted) and not line.endswith(" 0.0"):
-                self._console.print(f"  {line}", markup=False)
+        self._console.print(f"From http://{self._admin}/metrics:", style="bold")
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name in SHOWN_METRICS and sample.value:
+                    labels = ", ".join(sample.labels.values())
+                    self._console.print(
+                        f"  {sample.name:<34}{sample.value:>4g}  {labels}", markup=False, soft_wrap=True
+                    )
 
 
 def _free_port() -> int:

@@ -7,15 +7,15 @@ import asyncio
 import logging
 import os
 import sys
+import time
 from pathlib import Path
 
 import uvloop
 
-from sidecar.app import App, StartError
-from sidecar.telemetry.log import LibraryHandler
+from sidecar.app import App, Signals, StartError
+from sidecar.telemetry.log import LibraryHandler, Log
+from sidecar.telemetry.stderr import Unblocked
 from sidecar.telemetry.telemetry import Telemetry
-
-HELP = "run the daemon"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,17 +24,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until stopped by a signal. 2: it could not start."""
+    """Run until stopped by a signal. 1: it crashed. 2: it could not start."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            runner.run(_run(args.config))
+            return 0 if runner.run(_run(args.config)) else 1
         except StartError as error:
             print(error, file=sys.stderr)
             return 2
-    return 0
 
 
-async def _run(path: Path) -> None:
-    telemetry = Telemetry()
+async def _run(path: Path) -> bool:
+    signals = Signals()
+    signals.install(asyncio.get_running_loop())
+    telemetry = Telemetry(Log(stream=Unblocked(sys.stderr.fileno()), clock=time.time))
     logging.basicConfig(handlers=[LibraryHandler(telemetry.emit)], level=logging.WARNING)
-    await App(path, os.environ, telemetry).run()
+    return await App(path, os.environ, telemetry, signals).run()

@@ -7,8 +7,6 @@ import json
 
 from sidecar.config.schema import json_schema
 
-HELP = "print the JSON Schema of the configuration file"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments: it has none."""

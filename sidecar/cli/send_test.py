@@ -15,8 +15,6 @@ import msgspec
 from sidecar.cli.configured import load_or_report
 from sidecar.delivery.probe import Report, send_tests
 
-HELP = "send a real test event to each channel and report what it answered"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -31,8 +29,11 @@ def run(args: argparse.Namespace) -> int:
     if config is None:
         return 2
     names = args.channel or list(config.channels)
+    if not names:
+        print("there are no channels to test: none is configured", file=sys.stderr)
+        return 2
     unknown = [name for name in names if name not in config.channels]
-    if unknown or not names:
+    if unknown:
         known = ", ".join(config.channels) or "none"
         print(f"no such channel: {', '.join(unknown)}; configured: {known}", file=sys.stderr)
         return 2

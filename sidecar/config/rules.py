@@ -28,6 +28,9 @@ from sidecar.core.times import MILLISECOND, MINUTE
 MUCH_MEMORY = 256 * 1024 * 1024
 """Bytes of match times that one rule may come to hold without a word: what a small container can spare."""
 
+BYTES_A_MATCH = 9
+"""A time and a level."""
+
 MAX_RULE_NAME = 200
 """Characters: the name is a metric label and stands in every notification."""
 
@@ -241,14 +244,15 @@ def _labels(entry: Entry, group_by: tuple[str, ...]) -> dict[str, str]:
 
 
 def _warn_of_memory(source: Source, place: Place, rule: Rule) -> None:
-    """Say how much a rule can come to hold, if that is much: 8 bytes a match time, as many groups as it may have."""
+    """Say how much a rule can come to hold, if that is much."""
     if not rule.threshold or not rule.window:
         return
     spans = 1 + math.ceil(rule.allowed_lateness / rule.window)
-    size = rule.threshold * rule.max_groups * 8 * spans
+    groups = rule.max_groups if rule.group_by else 1
+    size = rule.threshold * groups * BYTES_A_MATCH * spans
     if size > MUCH_MEMORY:
         source.warning(
             place,
-            f"can take up to {size / 1024**2:,.0f} MiB: {rule.threshold} matches in each of {rule.max_groups} groups, "
+            f"can take up to {size / 1024**2:,.0f} MiB: {rule.threshold} matches in each of {groups} groups, "
             f"{spans} times over for {duration_text(rule.allowed_lateness)} of lateness",
         )

@@ -100,7 +100,7 @@ class Likeness(enum.StrEnum):
 
 
 class LossReason(enum.StrEnum):
-    """Why unread bytes may have been lost; also a metric label."""
+    """Why unread bytes may have been lost."""
 
     TRUNCATED = "truncated"
     """Emptied, and no copy of it was found."""
@@ -108,6 +108,8 @@ class LossReason(enum.StrEnum):
     """Rotated or deleted while nobody held it open, and not found."""
     SHRUNK = "shrunk"
     """A rotated file was changed while its rest was being read."""
+    UNREADABLE = "unreadable"
+    """Rotated files that nobody had seen could not be read."""
     BAD_POSITION = "bad_position"
     """A stored position could not be understood."""
 
@@ -197,7 +199,6 @@ def rotation_count(name: str, candidate: str) -> int | None:
     return None if counted is None else int(counted[1])
 
 
-def shares_stem(name: str, candidate: str) -> bool:
-    """Whether `candidate` begins as the base name `name` does, without its extension: a copy of it may be so named."""
-    stem = name.rpartition(".")[0] or name
-    return candidate != name and candidate.startswith(stem)
+def stem(name: str) -> str:
+    """Return a base name without its extension: whatever rotation or a person makes of the name begins with it."""
+    return name.rpartition(".")[0] or name

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from functools import lru_cache
 
 import msgspec
 
@@ -18,6 +19,11 @@ from sidecar.core.levels import Level
 from sidecar.core.match import Match
 from sidecar.core.notification import Kind
 from sidecar.core.redact import redact
+from sidecar.core.rule import Rule
+from sidecar.core.window import Run
+
+DEDUP_PREFIX = "luminalog-"
+"""Begins every key that is sent to PagerDuty; an incident's id is what follows."""
 
 MAX_SAMPLES = 5
 """Sample lines kept: what a notification shows."""
@@ -30,6 +36,9 @@ MAX_STACK_CHARACTERS = 8_000
 
 MAX_FOLDED_TITLES = 20
 """A storm lists this many of the incidents it holds and counts the rest."""
+
+MAX_REPEATED_CHARACTERS = 128
+"""Services, hosts and error types are the same over and over: a thousand texts up to this length are redacted once."""
 
 MAX_TEXT_CHARACTERS = 1_024
 """Messages and names within an incident: PagerDuty's summary holds no more."""
@@ -58,6 +67,8 @@ class Told(msgspec.Struct):
 
     level: Level
     """Level when the first trigger was decided."""
+    pager: bool
+    """Whether the channel was one that wakes people."""
     routing_key: str | None = None
     """Fingerprint of the PagerDuty key used: acknowledge and resolve must use the same."""
     high: bool = False
@@ -87,9 +98,9 @@ class Incident(msgspec.Struct, kw_only=True):
 
     source: str
     """Source of the newest match: its clock and its liveness decide about quiet."""
-    seq: int
+    seq: int = 0
     """That source's batch count when the newest match arrived."""
-    followed: bool
+    followed: bool = False
     """Bytes followed the newest match within its batch."""
     quiet: bool = False
     """The quiet period is over, but the source has been silent too: it may be dead."""
@@ -107,6 +118,8 @@ class Incident(msgspec.Struct, kw_only=True):
     """Storm: how many of the incidents folded into it are still open."""
     folded: tuple[str, ...] = ()
     """Storm: titles of the first few folded incidents; `count` says how many there were."""
+    folded_at: int = 0
+    """Storm: wall clock when it took in its latest."""
 
     message: str
     error_type: str | None
@@ -125,10 +138,53 @@ class Incident(msgspec.Struct, kw_only=True):
         """Whether matches still join it."""
         return self.state is not State.RESOLVED
 
+    @property
+    def fields(self) -> dict[str, str]:
+        """What it is grouped by and the values, fit to be shown."""
+        return {name: clean(value) for name, value in zip(self.group_by, self.group, strict=True)}
+
     def add_sample(self, match: Match) -> None:
         """Keep a match's line, redacted and bounded, unless there are enough."""
         if len(self.samples) < MAX_SAMPLES:
             self.samples.append(sample_text(match, with_stack=not self.samples))
+
+
+def incident_of(rule: Rule, group: tuple[str, ...], match: Match, run: Run, dedup: str, now: int) -> Incident:
+    """Return the incident that a match opens by completing a run."""
+    record = match.sample
+    incident = Incident(
+        id=dedup.removeprefix(DEDUP_PREFIX),
+        dedup_key=dedup,
+        rule=rule.name,
+        kind=Kind.CRITICAL if rule.threshold is None else Kind.THRESHOLD,
+        group_by=rule.group_by,
+        group=group,
+        level=run.level,
+        count=rule.threshold or 1,
+        threshold=rule.threshold,
+        window=rule.window,
+        first_seen=run.first,
+        last_seen=run.last,
+        opened_at=match.time,
+        decided_at=now,
+        source=run.source,
+        channels=rule.channels,
+        routing_key=rule.routing_key,
+        renotify=None if rule.renotify is None else now + rule.renotify,
+        message=clean(record.message),
+        error_type=clean_name(record.error_type),
+        root_cause=clean_name(record.root_cause),
+        service=clean_name(record.service),
+        host=clean_name(record.host),
+        environment=clean_name(record.environment),
+        trace_id=clean_name(record.trace_id),
+        samples=[],
+        links=rule.links,
+        labels=rule.labels,
+        severity_map=rule.severity_map,
+    )
+    incident.add_sample(match)
+    return incident
 
 
 def sample_text(match: Match, *, with_stack: bool) -> str:
@@ -140,9 +196,21 @@ def sample_text(match: Match, *, with_stack: bool) -> str:
     return line
 
 
-def clean(text: str | None) -> str | None:
+def clean(text: str) -> str:
     """Return a name or message fit to be kept in an incident: redacted and bounded."""
-    return None if text is None else redact(text)[:MAX_TEXT_CHARACTERS]
+    return _clean_again(text) if len(text) <= MAX_REPEATED_CHARACTERS else _clean(text)
+
+
+def _clean(text: str) -> str:
+    return redact(text)[:MAX_TEXT_CHARACTERS]
+
+
+_clean_again = lru_cache(maxsize=1_024)(_clean)
+
+
+def clean_name(text: str | None) -> str | None:
+    """Return a name that may be missing as `clean` does."""
+    return None if text is None else clean(text)
 
 
 def dedup_key(match: Match, source: str) -> str:
@@ -156,4 +224,4 @@ def dedup_key(match: Match, source: str) -> str:
         raw = part.encode("utf-8", "surrogatepass")
         digest.update(len(raw).to_bytes(8, "big"))
         digest.update(raw)
-    return f"luminalog-{digest.hexdigest()}"
+    return DEDUP_PREFIX + digest.hexdigest()

@@ -3,8 +3,9 @@
 Everything here is a pure function of rows, answers and times; the dispatcher does the waiting and sending.
 
 One lane per incident and channel, strictly in order. Rules:
-- A resolve (or acknowledge, or update) follows its trigger, and is cancelled where that was never accepted.
+- A resolve (or acknowledge, or update) follows its trigger, and is cancelled where that was certainly not taken.
 - A pager trigger that was certainly never received is cancelled once its incident has resolved.
+- Of updates that wait in one lane only the last is of use, and none behind a resolve.
 - A pager's refusal is final only where the pager itself says that the event is invalid; any other refusal may be a
   proxy's, or a mistake being mended: it is retried every five minutes until `give_up_after`.
 """
@@ -68,11 +69,14 @@ class Entry(msgspec.Struct, kw_only=True):
     first_seen: int
     progress: Progress = Progress.PENDING
     attempts: int = 0
-    next_attempt_at: int = 0
+    not_before: int = 0
+    """The service asked not to be asked again until then."""
     maybe_received: bool = False
-    """An attempt may have reached the service. False only where certainly nothing did."""
+    """The service may have taken it. False only where it certainly has not."""
     body: bytes | None = None
-    """The rendered message, the same on every retry."""
+    """The rendered message, the same on every retry; dropped once it is settled."""
+    body_for: str = ""
+    """The kind of channel that the body was rendered for: a reload may give the name to another service."""
     ref: str | None = None
     """The service's id of what this notification created."""
     fell_back: bool = False
@@ -95,8 +99,10 @@ class Next(msgspec.Struct, frozen=True):
     retry_at: int | None = None
     render_again: bool = False
     """The message it would have edited is gone: send it anew."""
+    not_before: int = 0
+    """The service asked for this notification not to come again sooner."""
     pause_until: int | None = None
-    """The service asked everyone under the same limit to wait until then."""
+    """Everyone under the same limit has to wait until then."""
     fall_back: bool = False
     """Now is the time to tell other channels."""
     gave_up: bool = False
@@ -107,25 +113,46 @@ class Plan(msgspec.Struct, frozen=True):
 
     send: Entry | None = None
     cancel: tuple[Entry, ...] = ()
-    unreachable: bool = False
-    """The cancelled trigger belongs to an incident that opened and resolved unheard."""
+    why: str = ""
+    """For people, why it is cancelled."""
+    unheard: bool = False
+    """The cancelled trigger was all that the pager would have heard of an incident that is over."""
 
 
 def plan(lane: Sequence[Entry]) -> Plan:
-    """Decide about a lane's first unsettled entry. `lane` is in order and includes settled entries."""
-    head = next((entry for entry in lane if not entry.settled), None)
-    if head is None:
+    """Decide about a lane's first unsettled entry. `lane` is in order and includes the settled triggers."""
+    unsettled = [entry for entry in lane if not entry.settled]
+    if not unsettled:
         return Plan()
+    head, behind = unsettled[0], unsettled[1:]
     if head.action is Action.TRIGGER:
-        resolve = next((e for e in lane if e.action is Action.RESOLVE and e.high == head.high and not e.settled), None)
+        resolve = next((e for e in behind if e.action is Action.RESOLVE and e.high == head.high), None)
         if head.pager and resolve is not None and not head.maybe_received:
-            told = any(e.action is Action.TRIGGER and e.settled_as is SettledAs.DELIVERED for e in lane)
-            return Plan(cancel=(head, resolve), unreachable=not told)
+            why = (
+                "opened and resolved while the channel was unreachable" if head.attempts else "resolved before its turn"
+            )
+            return Plan(cancel=(head, resolve), why=why, unheard=not _heard_of(lane))
         return Plan(send=head)
+    overtaken = any(e.action in (Action.UPDATE, Action.RESOLVE) for e in behind)
+    if head.action is Action.UPDATE and not head.notes and overtaken:
+        return Plan(cancel=(head,), why="overtaken by a later notification")
     triggers = [e for e in lane if e.action is Action.TRIGGER and e.high == head.high]
-    if triggers and not any(e.settled_as is SettledAs.DELIVERED for e in triggers):
-        return Plan(cancel=(head,))
+    if triggers and not any(_taken(trigger) for trigger in triggers):
+        return Plan(cancel=(head,), why="its trigger was never accepted")
     return Plan(send=head)
+
+
+def _taken(trigger: Entry) -> bool:
+    """Whether the service has a trigger, or may have it: one that was given up may have arrived all the same."""
+    if trigger.settled_as is SettledAs.FAILED:
+        return trigger.maybe_received
+    return trigger.settled_as is SettledAs.DELIVERED
+
+
+def _heard_of(lane: Sequence[Entry]) -> bool:
+    """Whether the lane's channel knows of the incident, or others have heard already that it does not."""
+    triggers = (e for e in lane if e.action is Action.TRIGGER)
+    return any(e.settled_as in (SettledAs.DELIVERED, SettledAs.CANCELLED) for e in triggers)
 
 
 def after(entry: Entry, outcome: Outcome, *, now: int, give_up_after: int, jitter: float) -> Next:
@@ -136,17 +163,28 @@ def after(entry: Entry, outcome: Outcome, *, now: int, give_up_after: int, jitte
         return Next(retry_at=now, render_again=True)
     if outcome.permanent:
         return Next(settled_as=SettledAs.FAILED, fall_back=not entry.fell_back)
-    if now - entry.decided_at >= give_up_after:
+    give_up_at = entry.decided_at + give_up_after
+    # A wall clock that is set right only after the decision makes a new page look old: hence the attempts, fewer
+    # than the time would have held.
+    if now >= give_up_at and entry.attempts >= give_up_after // LONGEST_RETRY_AFTER:
         return Next(settled_as=SettledAs.FAILED, fall_back=True, gave_up=True)
     refused = entry.pager and outcome.result is Result.REJECTED
     wait = REFUSED_RETRY if refused else backoff(entry.attempts, jitter)
     asked = min(round((outcome.retry_after or 0) * SECOND), LONGEST_RETRY_AFTER)
-    retry_at = min(now + max(wait, asked), entry.decided_at + give_up_after)
+    retry_at = now + max(wait, asked)
     return Next(
-        retry_at=retry_at,
-        pause_until=now + asked if asked and outcome.result is Result.RATE_LIMITED else None,
+        retry_at=min(retry_at, give_up_at) if give_up_at > now else retry_at,
+        not_before=now + asked if asked else 0,
+        pause_until=now + max(wait, asked) if outcome.result is Result.RATE_LIMITED else None,
         fall_back=refused and not entry.fell_back,
     )
+
+
+def wait_of(entry: Entry, now: int) -> int:
+    """Return how long a notification that is read back from the store still has to wait for its service."""
+    wait = entry.not_before - now
+    # More was never asked for: then the clock was set back, and the page must not wait for it.
+    return wait if 0 < wait <= LONGEST_RETRY_AFTER else 0
 
 
 def backoff(attempts: int, jitter: float) -> int:

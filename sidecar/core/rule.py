@@ -12,13 +12,21 @@ from sidecar.core.conditions import Condition
 from sidecar.core.levels import Level
 from sidecar.core.times import DAY, HOUR, MINUTE
 
+QUIET = 10 * MINUTE
+"""What counts as quiet where a rule does not say."""
+
 
 class ResolvePolicy(msgspec.Struct, frozen=True, kw_only=True):
     """When an incident of the rule closes by itself. Neither part set: only a person closes it."""
 
-    after_quiet: int | None = 10 * MINUTE
+    after_quiet: int | None = QUIET
     even_if_silent: bool = False
     when: Condition | None = None
+
+    @property
+    def storm_quiet(self) -> int:
+        """How long a storm waits for more: also where its incidents close by other means."""
+        return QUIET if self.after_quiet is None else self.after_quiet
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):

@@ -93,6 +93,11 @@ class Opened(msgspec.Struct, frozen=True):
     group: dict[str, str]
     count: int
 
+    @classmethod
+    def of(cls, incident: Incident) -> Opened:
+        """Return the fact that this incident opened, as it is now."""
+        return cls(incident.id, incident.rule, incident.level, incident.kind, incident.fields, incident.count)
+
 
 class Resolved(msgspec.Struct, frozen=True):
     """An incident closed. `seconds` runs from its first match."""

@@ -87,7 +87,7 @@ def compose(
 def placeholders_of(incident: Incident) -> dict[str, str]:
     """Return what templates in links and labels may name."""
     return {
-        **dict(zip(incident.group_by, incident.group, strict=True)),
+        **incident.fields,
         "rule": incident.rule,
         "level": incident.level.label,
         "service": incident.service or NONE,
@@ -120,10 +120,11 @@ def reason_text(incident: Incident) -> str | None:
     if incident.resolve_reason is None or incident.resolved_at is None:
         return None
     silence = age_text(incident.resolved_at - incident.last_seen)
+    nothing = "nothing at all from the source" if incident.quiet else "no match, and no record that says it is over,"
     return {
-        ResolveReason.QUIET: f"no match for {silence}, while the source kept logging",
+        ResolveReason.QUIET: f"no match for {silence}",
         ResolveReason.CLEARED: "a record said that it is over",
-        ResolveReason.STALE: f"nothing at all from the source for {silence}",
+        ResolveReason.STALE: f"{nothing} for {silence}",
         ResolveReason.RULE_REMOVED: "its rule was removed",
         ResolveReason.FOLDED_CLOSED: "all incidents folded into it are closed",
     }[incident.resolve_reason]
@@ -147,6 +148,11 @@ def age_text(age: int) -> str:
         if age < until:
             return f"{max(age, 0) // unit} {name}"
     return f"{age // DAY} d"
+
+
+def old_text(age: int) -> str:
+    """Return how old a match is: in hours from one hour on."""
+    return f"{age // HOUR} h old" if age >= HOUR else f"{age_text(age)} old"
 
 
 def rfc3339(time: int) -> str:

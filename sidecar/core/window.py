@@ -3,13 +3,14 @@
 The rule: N matches breach when any N of them satisfy last - first <= window, in whatever order they arrive
 within the allowed lateness.
 
-A `Ring` holds the matches (time and level) newer than newest - (window + lateness), sorted by time. As long as nothing
-has breached, no window holds N of them, so the ring never holds more than (N-1) * (1 + ceil(lateness / window)) of
-them: the bound follows from the rule and needs no eviction. A `Window` is two rings: the live one, and a late one that
+A `Ring` holds the matches (time and level) down to newest - (window + lateness), sorted by time. That time itself still
+counts: a match may come as late as allowed and lie a whole window after another. As long as nothing has breached, any
+N neighbours span more than a window, so the ring never holds more than (N-1) * (1 + ceil(lateness / window)) matches:
+the bound follows from the rule and needs no eviction. A `Window` is two rings: the live one, and a late one that
 judges a delayed backlog by itself, so that an old file read beside a live one can still breach.
 
 Invariants
-- A ring is sorted and spans less than window + lateness.
+- A ring is sorted and spans at most window + lateness.
 - A ring knows the source of its newest match: once that source's clock has left it behind, nothing can fill it.
 """
 
@@ -93,7 +94,7 @@ class Ring:
 
     def holds(self, time: int, horizon: int) -> bool:
         """Whether `time` is recent enough to be judged here."""
-        return not self._times or time > self._times[-1] - horizon
+        return not self._times or time >= self._times[-1] - horizon
 
     def is_over(self, horizon: int, clock: Callable[[str], int | None]) -> bool:
         """Whether the newest match's source has left it behind, so that it will never be filled."""
@@ -136,7 +137,7 @@ class Ring:
         return Run(self._times[first], self._times[end - 1], Level(max(self._levels[first:end])), self.source)
 
     def _drop(self, older: int) -> None:
-        self._head = bisect_right(self._times, older, self._head)
+        self._head = bisect_left(self._times, older, self._head)
         if self._head > 32 and self._head * 2 > len(self._times):
             del self._times[: self._head]
             del self._levels[: self._head]

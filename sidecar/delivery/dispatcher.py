@@ -7,35 +7,40 @@ body. Nobody waits for a dead process's lease: the state directory's lock says t
 Invariants
 - One attempt at a time per incident and channel.
 - While the store fails, deliveries go on; what they come to is committed when it works again.
+- Whoever is to be told of a failure is told before the failure is recorded: a crash in between repeats, never loses.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
-from sidecar.channels.base import Channel, Failure
+from sidecar.channels.base import Channel
+from sidecar.channels.pagerduty import PagerDuty
 from sidecar.channels.transport import Transport
 from sidecar.config.secrets import Secret
 from sidecar.core import outbox
 from sidecar.core.decisions import SettledAs
 from sidecar.core.incidents import Incident
 from sidecar.core.notification import Action
-from sidecar.core.outbox import Entry, Next, Progress
-from sidecar.core.outcome import Outcome, Result
-from sidecar.core.texts import age_text, compose
+from sidecar.core.outbox import Entry, Next, Plan, Progress
+from sidecar.core.outcome import Outcome
 from sidecar.core.times import SECOND
-from sidecar.delivery.lanes import Lane, LaneKey, Queue
+from sidecar.delivery.courier import Courier, without_edit
+from sidecar.delivery.lanes import Lane, Queue
+from sidecar.delivery.ledger import Ledger
 from sidecar.delivery.limits import TokenBucket
-from sidecar.store.statements import for_entries
 from sidecar.store.store import Store
 from sidecar.telemetry import events
 from sidecar.telemetry.telemetry import Telemetry
 
 CONCURRENT_ATTEMPTS = 4
 """Attempts under way per queue: a slow answer to one incident does not hold up the next, and no service is flooded."""
+
+GONE_PER_MINUTE = 6000
+"""Notifications a minute that are crossed out where their channel is no longer configured: nobody has to be spared."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,32 +64,42 @@ class Dispatcher:
         clock: Callable[[], int],
         jitter: Callable[[], float],
         tell_others: Callable[[Incident, tuple[str, ...], str], None],
-        external_url: str | None = None,
     ) -> None:
         """`tell_others(incident, channels, note)` has the engine notify further channels of an incident."""
-        self._store = store
-        self._transport = transport
+        self._ledger = Ledger(store)
+        self._courier = Courier(transport, telemetry, clock)
         self._telemetry = telemetry
         self._clock = clock
         self._jitter = jitter
         self._tell_others = tell_others
-        self._external_url = external_url
         self._routes: Mapping[str, Route] = {}
-        self._secrets: Mapping[str, Secret] = {}
-        self._lanes: dict[LaneKey, Lane] = {}
+        self._incidents: dict[str, dict[str, Lane]] = {}
+        """Lanes by incident and channel."""
         self._queues: dict[tuple[str, str], Queue] = {}
+        """By channel and by what the service's limit applies to."""
+        self._buckets: dict[str, TokenBucket] = {}
+        """By what the limit applies to: channels that share a key share its limit."""
         self._workers: asyncio.TaskGroup | None = None
-        self._stopping = False
         self._store_failing = asyncio.Event()
         self._settled = asyncio.Condition()
         self.trouble: dict[str, str] = {}
         """Why a channel's latest notification could not be delivered; nothing while all is well."""
 
     def configure(self, routes: Mapping[str, Route], secrets: Mapping[str, Secret], external_url: str | None) -> None:
-        """Take over channels. Notifications for channels that are gone settle as failed when their turn comes."""
-        self._routes, self._secrets, self._external_url = routes, secrets, external_url
-        for queue in self._queues.values():
-            queue.hasten()
+        """Take over channels, and try again now. Notifications for channels that are gone settle as failed."""
+        self._routes = routes
+        self._courier.secrets, self._courier.external_url = secrets, external_url
+        self.trouble = {name: detail for name, detail in self.trouble.items() if name in routes}
+        waiting = [lane for queue in self._queues.values() for lane in queue.clear()]
+        for key, queue in list(self._queues.items()):
+            if key[0] not in routes or self._limit_of(key[0], queue.routing_key) != key[1]:
+                queue.close()
+                del self._queues[key]
+        self._buckets = {limit: bucket for limit, bucket in self._buckets.items() if self._rate_of(limit) is not None}
+        for limit, bucket in self._buckets.items():
+            bucket.change(self._rate_of(limit) or GONE_PER_MINUTE, self._now())
+        for lane in waiting:
+            self._place(lane)
 
     def store_failing(self, failing: bool) -> None:
         """Go on without waiting for commits, or wait for them again."""
@@ -95,75 +110,124 @@ class Dispatcher:
 
     def admit(self, entries: Iterable[Entry], incidents: Mapping[str, Incident]) -> None:
         """Take over committed notifications, in order."""
+        touched: dict[int, Lane] = {}
         for entry in entries:
-            key = (entry.incident, entry.channel)
-            lane = self._lanes.get(key)
+            lanes = self._incidents.setdefault(entry.incident, {})
+            lane = lanes.get(entry.channel)
             if lane is None:
-                lane = self._lanes[key] = Lane(key, incidents[entry.incident])
+                lane = lanes[entry.channel] = Lane(incidents[entry.incident], entry.channel)
             lane.incident = incidents.get(entry.incident, lane.incident)
             if entry.progress is Progress.SENDING:
                 entry.progress = Progress.PENDING
             lane.entries.append(entry)
-            if not lane.busy:
-                self._put(lane)
-            elif outbox.plan(lane.entries).cancel:
-                self._queue_of(entry).hasten(lane)
+            touched[id(lane)] = lane
+        for lane in touched.values():
+            lane.forget_settled()
+            if self._workers is not None and not lane.under_way:
+                self._admitted(lane)
 
     def unsettled(self) -> dict[str, tuple[int, int | None]]:
         """Return per channel how many notifications are unsettled, and when the oldest was decided."""
         counts: dict[str, tuple[int, int | None]] = {}
-        for lane in self._lanes.values():
-            for entry in lane.entries:
-                if not entry.settled:
-                    count, oldest = counts.get(entry.channel, (0, None))
-                    counts[entry.channel] = (count + 1, min(oldest or entry.decided_at, entry.decided_at))
+        for entry in self._open_entries():
+            count, oldest = counts.get(entry.channel, (0, None))
+            counts[entry.channel] = (count + 1, min(oldest or entry.decided_at, entry.decided_at))
         return counts
 
     def routing_keys(self) -> set[str]:
         """Return the fingerprints of the keys that unsettled notifications need."""
-        entries = (entry for lane in self._lanes.values() for entry in lane.entries if not entry.settled)
-        return {entry.routing_key for entry in entries if entry.routing_key is not None}
+        return {entry.routing_key for entry in self._open_entries() if entry.routing_key is not None}
 
     async def run(self) -> None:
-        """Deliver until cancelled."""
-        async with asyncio.TaskGroup() as self._workers:
-            for queue in self._queues.values():
-                self._workers.create_task(self._work(queue))
-            await asyncio.Event().wait()
+        """Deliver until cancelled; what is under way then may still get its answer."""
+        try:
+            async with asyncio.TaskGroup() as workers:
+                self._workers = workers
+                for lane in list(self._lanes()):
+                    self._admitted(lane)
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self._workers = None  # nothing is begun any more
+        finally:
+            self._ledger.write()
 
     async def drained(self) -> None:
         """Wait until nothing is unsettled."""
         async with self._settled:
             await self._settled.wait_for(lambda: not self.unsettled())
 
-    # ── one queue ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── lanes and queues ──────────────────────────────────────────────────────────────────────────────────────────
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    def _queue_of(self, entry: Entry) -> Queue:
-        route = self._routes.get(entry.channel)
-        bucket = route.channel.bucket(self._secrets.get(entry.routing_key or "")) if route is not None else ""
-        queue = self._queues.get((entry.channel, bucket))
+    def _lanes(self) -> Iterator[Lane]:
+        return (lane for lanes in self._incidents.values() for lane in lanes.values())
+
+    def _open_entries(self) -> Iterator[Entry]:
+        return (entry for lane in self._lanes() for entry in lane.entries if not entry.settled)
+
+    def _limit_of(self, channel: str, routing_key: str | None) -> str:
+        """Name what a service's limit applies to."""
+        route = self._routes.get(channel)
+        return "" if route is None else route.channel.bucket(self._courier.secrets.get(routing_key or ""))
+
+    def _rate_of(self, limit: str) -> int | None:
+        """Return the events a minute that all channels under one limit may send together; None: there are none."""
+        rates = (
+            self._routes[channel].events_per_minute
+            for channel, its_limit in self._queues
+            if its_limit == limit and channel in self._routes
+        )
+        return min(rates, default=None)
+
+    def _queue_of(self, entry: Entry, workers: asyncio.TaskGroup) -> Queue:
+        limit = self._limit_of(entry.channel, entry.routing_key)
+        queue = self._queues.get((entry.channel, limit))
         if queue is None:
-            rate = route.events_per_minute if route is not None else 60
-            queue = self._queues[entry.channel, bucket] = Queue(TokenBucket(rate, self._now()))
-            if self._workers is not None:
-                self._workers.create_task(self._work(queue))
+            route, now = self._routes.get(entry.channel), self._now()
+            if route is None:
+                bucket = TokenBucket(GONE_PER_MINUTE, now)
+            else:
+                bucket = self._buckets.setdefault(limit, TokenBucket(route.events_per_minute, now))
+            queue = self._queues[entry.channel, limit] = Queue(bucket, entry.routing_key)
+            if route is not None:
+                bucket.change(self._rate_of(limit) or route.events_per_minute, now)
+            workers.create_task(self._work(queue))
         return queue
 
-    def _put(self, lane: Lane, wait: float = 0.0) -> None:
+    def _admitted(self, lane: Lane) -> None:
+        """Find the place of a lane that got new entries; one that waits goes on waiting, unless it need not."""
+        if lane.queue is not None:
+            if not outbox.plan(lane.entries).cancel:
+                return
+            lane.leave()
         head = lane.head
-        if head is not None:
+        self._place(lane, 0.0 if head is None else outbox.wait_of(head, self._clock()) / SECOND)
+
+    def _place(self, lane: Lane, wait: float = 0.0) -> None:
+        """Cross out what need not be sent, then queue the lane for what is to be sent next, if anything."""
+        if self._workers is None:
+            return
+        while (plan := outbox.plan(lane.entries)).cancel:
+            self._cancel(lane, plan)
+            wait = 0.0
+        lane.forget_settled()
+        if plan.send is not None:
             now = self._now()
-            self._queue_of(head).put(lane, now + wait, now)
+            self._queue_of(plan.send, self._workers).put(lane, plan.send, now + wait, now)
+            return
+        lanes = self._incidents.get(lane.incident.id, {})
+        if all(sibling.over and not sibling.under_way for sibling in lanes.values()):
+            self._incidents.pop(lane.incident.id, None)
 
     async def _work(self, queue: Queue) -> None:
         slots = asyncio.Semaphore(CONCURRENT_ATTEMPTS)
         async with asyncio.TaskGroup() as attempts:
-            while True:
+            while not queue.closed:
                 await slots.acquire()
-                while (lane := queue.take(self._now())) is None:
+                while (lane := queue.take(self._now())) is None and not queue.closed:
                     queue.wake.clear()
                     wait = queue.seconds_to_next(self._now())
                     try:
@@ -171,42 +235,36 @@ class Dispatcher:
                             await queue.wake.wait()
                     except TimeoutError:
                         pass
-                task = attempts.create_task(self._advance(lane, queue))
-                task.add_done_callback(lambda _: slots.release())
+                if lane is not None:
+                    lane.under_way = True
+                    task = attempts.create_task(self._advance(lane, queue))
+                    task.add_done_callback(lambda _: slots.release())
 
     async def _advance(self, lane: Lane, queue: Queue) -> None:
-        """Do one thing about a lane, then queue it again if there is more to do."""
-        plan = outbox.plan(lane.entries)
+        """Make one attempt, then queue the lane again if there is more to do."""
         wait = 0.0
-        if plan.cancel:
-            self._cancel(lane, plan.cancel, unreachable=plan.unreachable)
-        elif plan.send is not None:
-            wait = await self._attempt(lane, plan.send, queue)
-        if lane.head is not None:
-            self._put(lane, wait)
-            return
-        lane.busy = False
-        if not lane.incident.is_open:
-            del self._lanes[lane.key]
+        entry = outbox.plan(lane.entries).send
+        try:
+            if entry is not None:
+                wait = await self._attempt(lane, entry, queue)
+        finally:
+            lane.under_way = False
+        self._place(lane, wait)
         async with self._settled:
             self._settled.notify_all()
 
-    def _cancel(self, lane: Lane, entries: tuple[Entry, ...], *, unreachable: bool) -> None:
-        trigger = entries[0]
-        why = "its trigger was never accepted"
-        if unreachable:
-            why = (
-                "opened and resolved while the channel was unreachable"
-                if trigger.attempts
-                else "resolved before its turn"
-            )
-        for entry in entries:
-            self._settle(entry, SettledAs.CANCELLED, why)
-        self._store.submit(for_entries(entries))
-        if unreachable:
-            name = "PagerDuty" if lane.key[1] == "pagerduty" else lane.key[1]
+    def _cancel(self, lane: Lane, plan: Plan) -> None:
+        trigger = plan.cancel[0]
+        if plan.unheard:
+            route = self._routes.get(lane.channel)
+            name = lane.channel
+            if route is not None and isinstance(route.channel, PagerDuty):
+                name = "PagerDuty" if name == "pagerduty" else f"PagerDuty ({name})"
             how = f"while {name} was unreachable" if trigger.attempts else f"before {name} was told"
             self._tell(lane, f"opened and resolved {how}", chat_only=True)
+        for entry in plan.cancel:
+            self._settle(entry, SettledAs.CANCELLED, plan.why)
+        self._ledger.record(plan.cancel)
 
     # ── one attempt ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -214,18 +272,18 @@ class Dispatcher:
         """Try once. Return the seconds until the lane is to be looked at again."""
         route = self._routes.get(entry.channel)
         if route is None:
-            self._settle(entry, SettledAs.FAILED, "the channel is no longer configured")
-            self._store.submit(for_entries((entry,)))
+            self._fail_unconfigured(lane, entry)
             return 0.0
+        edits = lane.ref is not None and entry.action is not Action.TRIGGER
         received_before = entry.maybe_received
-        if entry.body is None and (body := self._render(lane, entry, route.channel)) is not None:
-            entry.body = body
+        self._courier.write(entry, lane.incident, route.channel, lane.ref)
         entry.progress, entry.maybe_received, entry.attempts = Progress.SENDING, True, entry.attempts + 1
-        queue.bucket.take(self._now())
-        await self._committed(self._store.submit(for_entries((entry,))))
-        outcome = await self._send(route.channel, entry)
-        if outcome.never_sent:
-            entry.maybe_received = received_before
+        await self._recorded(self._ledger.record((entry,)))
+        outcome = await self._courier.carry(entry, route.channel)
+        if not edits:
+            outcome = without_edit(outcome)
+        if outcome.never_sent or outcome.permanent:
+            entry.maybe_received = received_before and not outcome.permanent
         now = self._clock()
         step = outbox.after(entry, outcome, now=now, give_up_after=route.give_up_after, jitter=self._jitter())
         self._telemetry.emit(
@@ -240,30 +298,13 @@ class Dispatcher:
                 retry_in_seconds=None if step.retry_at is None else (step.retry_at - now) / SECOND,
             )
         )
-        entry.detail = outcome.detail
-        if step.settled_as is None and not step.render_again:
-            self.trouble[entry.channel] = outcome.detail
-        self._follow(lane, entry, step, outcome, now)
-        self._store.submit(for_entries(lane.entries if step.render_again else (entry,)))
+        self._follow(lane, entry, step, outcome, route)
+        self._ledger.record(lane.entries if step.render_again else (entry,))
         if step.pause_until is not None:
             queue.bucket.pause(self._now() + (step.pause_until - now) / SECOND)
         return 0.0 if step.retry_at is None else (step.retry_at - now) / SECOND
 
-    def _render(self, lane: Lane, entry: Entry, channel: Channel) -> bytes | None:
-        """Return the body; None where a defect in rendering would otherwise stop every delivery."""
-        notification = compose(
-            lane.incident, entry.action, high=entry.high, notes=entry.notes, external_url=self._external_url
-        )
-        ref = next((e.ref for e in lane.entries if e.ref is not None), None)
-        try:
-            return channel.render(notification, ref if entry.action is not Action.TRIGGER else None)
-        except Exception as error:  # one unspeakable incident must not silence all others: settled as failed, loudly
-            self._telemetry.emit(
-                events.RenderFailed(channel=entry.channel, incident=entry.incident, error=type(error).__name__)
-            )
-            return None
-
-    async def _committed(self, commit: asyncio.Future[None]) -> None:
+    async def _recorded(self, commit: asyncio.Future[None]) -> None:
         """Wait until the attempt is on record, or the store has failed: then a page goes out all the same."""
         failing = asyncio.create_task(self._store_failing.wait())
         try:
@@ -272,48 +313,46 @@ class Dispatcher:
         finally:
             failing.cancel()
 
-    async def _send(self, channel: Channel, entry: Entry) -> Outcome:
-        if entry.body is None:
-            return Outcome(result=Result.REJECTED, permanent=True, detail="it could not be rendered")
-        key = self._secrets.get(entry.routing_key) if entry.routing_key is not None else None
-        now = self._clock()
-        late = now - entry.decided_at
-        delayed = age_text(late) if late >= outbox.LATE_AFTER else None
-        try:
-            request = channel.request(entry.body, routing_key=key, delayed=delayed, now=now)
-        except LookupError as missing:
-            return Outcome(result=Result.REJECTED, never_sent=True, detail=str(missing.args[0]))
-        answer = await self._transport.send(request)
-        return answer.outcome() if isinstance(answer, Failure) else channel.classify(answer)
-
-    def _follow(self, lane: Lane, entry: Entry, step: Next, outcome: Outcome, now: int) -> None:
+    def _follow(self, lane: Lane, entry: Entry, step: Next, outcome: Outcome, route: Route) -> None:
         """Apply what an attempt came to."""
-        if step.settled_as is None:
-            entry.progress = Progress.PENDING
-            entry.next_attempt_at = step.retry_at or now
-            if step.render_again:
-                entry.body = None
-                for other in lane.entries:
-                    other.ref = None
-        else:
+        entry.not_before = step.not_before
+        if step.gave_up:
+            self._telemetry.emit(
+                events.GaveUp(
+                    channel=entry.channel, action=entry.action, incident=entry.incident, detail=outcome.detail
+                )
+            )
+        if step.fall_back and entry.action is Action.TRIGGER and (entry.pager or route.fallback_channel is not None):
+            entry.fell_back = True
+            how = "was given up" if step.settled_as is not None else "is refused and retried every 5 minutes"
+            self._tell(lane, f"the page to {entry.channel} {how}: {outcome.detail}")
+        if step.settled_as is not None:
             entry.ref = outcome.ref
             self._settle(entry, step.settled_as, outcome.detail)
             if step.settled_as is SettledAs.DELIVERED:
-                self._delivered(lane, entry, now)
-        if step.gave_up:
-            self._telemetry.emit(
-                events.GaveUp(channel=entry.channel, action=entry.action, incident=entry.incident, detail=entry.detail)
-            )
-        if step.fall_back and entry.action is Action.TRIGGER:
-            entry.fell_back = True
-            self._fall_back(lane, entry, gave_up=step.settled_as is not None)
+                self._delivered(entry)
+            return
+        entry.progress, entry.detail = Progress.PENDING, outcome.detail
+        if step.render_again:
+            entry.body = None
+            for other in lane.entries:
+                other.ref = None
+        else:
+            self.trouble[entry.channel] = outcome.detail
+
+    def _fail_unconfigured(self, lane: Lane, entry: Entry) -> None:
+        detail = "the channel is no longer configured"
+        if entry.pager and entry.action is Action.TRIGGER:
+            self._tell(lane, f"the page to {entry.channel} was given up: {detail}")
+        self._settle(entry, SettledAs.FAILED, detail)
+        self._ledger.record((entry,))
 
     def _settle(self, entry: Entry, settled_as: SettledAs, detail: str) -> None:
         entry.progress, entry.settled_as, entry.settled_at = Progress.SETTLED, settled_as, self._clock()
-        entry.detail = detail
+        entry.detail, entry.body = detail, None
         if settled_as is SettledAs.DELIVERED:
             self.trouble.pop(entry.channel, None)
-        elif settled_as is SettledAs.FAILED:
+        elif settled_as is SettledAs.FAILED and entry.channel in self._routes:
             self.trouble[entry.channel] = detail
         self._telemetry.emit(
             events.NotificationSettled(
@@ -325,44 +364,41 @@ class Dispatcher:
             )
         )
 
-    def _delivered(self, lane: Lane, entry: Entry, now: int) -> None:
+    def _delivered(self, entry: Entry) -> None:
         if entry.action is not Action.TRIGGER:
             return
+        now = self._clock()
         latency = max(0.0, (now - entry.decided_at) / SECOND)
         self._telemetry.emit(events.Delivered(channel=entry.channel, latency_seconds=latency))
         if entry.pager:
             self._telemetry.emit(events.PageDelivered(rule=entry.rule, channel=entry.channel, level=entry.level))
-        first = not any(
-            other is not entry and other.settled_as is SettledAs.DELIVERED and other.action is Action.TRIGGER
-            for key, sibling in self._lanes.items()
-            if key[0] == entry.incident
-            for other in sibling.entries
-        )
-        if first:
+        triggers = (trigger for lane in self._incidents[entry.incident].values() for trigger in lane.triggers)
+        if not any(other is not entry and other.settled_as is SettledAs.DELIVERED for other in triggers):
             self._telemetry.emit(
                 events.FirstDelivered(rule=entry.rule, detect_seconds=max(0.0, (now - entry.first_seen) / SECOND))
             )
 
-    # ── when a pager cannot be told ───────────────────────────────────────────────────────────────────────────────
-
-    def _fall_back(self, lane: Lane, entry: Entry, *, gave_up: bool) -> None:
-        route = self._routes[entry.channel]
-        if not entry.pager and route.fallback_channel is None:
-            return
-        how = "was given up" if gave_up else "is refused and retried every 5 minutes"
-        self._tell(lane, f"the page to {entry.channel} {how}: {entry.detail}")
+    # ── when somebody cannot be told ──────────────────────────────────────────────────────────────────────────────
 
     def _tell(self, lane: Lane, note: str, *, chat_only: bool = False) -> None:
         """Tell other channels about an incident that this one could not be told of."""
-        name = lane.key[1]
-        route = self._routes.get(name)
-        named = route.fallback_channel if route is not None else None
-        others = [channel for channel in lane.incident.told if channel != name and channel in self._routes]
-        if named is not None and named in self._routes:
-            others = [named]
-        elif not others:
-            others = [channel for channel in self._routes if channel != name][:1]
-        if chat_only:
-            others = [channel for channel in others if not self._routes[channel].channel.pager]
+        others = self._others(lane, chat_only=chat_only or not lane.incident.is_open)
         if others:
-            self._tell_others(lane.incident, tuple(others), note)
+            self._tell_others(lane.incident, others, note)
+
+    def _others(self, lane: Lane, *, chat_only: bool) -> tuple[str, ...]:
+        """Return the fallback channel, else those that know of the incident, else any; none that could not help."""
+        lanes = self._incidents.get(lane.incident.id, {})
+        usable = []
+        for name, route in self._routes.items():
+            stands_in = not (route.channel.pager and (chat_only or name in self.trouble))
+            if name != lane.channel and stands_in and not (name in lanes and lanes[name].has_failed):
+                usable.append(name)
+        own = self._routes.get(lane.channel)
+        named = own.fallback_channel if own is not None else None
+        told = tuple(name for name in lane.incident.told if name in usable)
+        if chat_only and told:
+            return told
+        if named in usable and named is not None:
+            return (named,)
+        return told or tuple(usable[:1])

@@ -1,6 +1,6 @@
 """The outbox in memory: one lane per incident and channel, in queues that share a rate limit.
 
-A lane is in exactly one place: ready, waiting for its time, being worked on, or idle. Lanes of different queues
+A lane is in exactly one place: queued (ready, or waiting for its time), under way, or idle. Lanes of different queues
 never wait for each other. Times are seconds on a monotonic clock, so that a stepped wall clock delays no retry.
 """
 
@@ -9,77 +9,129 @@ from __future__ import annotations
 import asyncio
 import heapq
 
+from sidecar.core.decisions import SettledAs
 from sidecar.core.incidents import Incident
+from sidecar.core.notification import Action
 from sidecar.core.outbox import PRIORITY, Entry
-from sidecar.delivery.limits import TokenBucket
+from sidecar.delivery.limits import RESOLUTION, TokenBucket
 
-LaneKey = tuple[str, str]
-"""Incident and channel."""
+_OF_USE_WHEN_SETTLED = frozenset({Action.TRIGGER, Action.RESOLVE})
+"""What later decisions about a lane ask for. An incident may stay open for weeks, with an update every few minutes."""
 
 
 class Lane:
     """The notifications of one incident for one channel, in order."""
 
-    __slots__ = ("busy", "entries", "incident", "key")
+    __slots__ = ("channel", "entries", "incident", "queue", "ticket", "under_way")
 
-    def __init__(self, key: LaneKey, incident: Incident) -> None:
-        self.key = key
+    def __init__(self, incident: Incident, channel: str) -> None:
         self.incident = incident
+        self.channel = channel
         self.entries: list[Entry] = []
-        self.busy = False
+        self.under_way = False
+        self.queue: Queue | None = None
+        self.ticket = 0
+        """Names the queue's item that stands for this lane; all others are void."""
 
     @property
     def head(self) -> Entry | None:
         """The first notification that is not settled."""
         return next((entry for entry in self.entries if not entry.settled), None)
 
+    @property
+    def triggers(self) -> list[Entry]:
+        """The lane's triggers: at most one, and a second for high urgency."""
+        return [entry for entry in self.entries if entry.action is Action.TRIGGER]
+
+    @property
+    def ref(self) -> str | None:
+        """The service's id of what the first trigger created, if it is known."""
+        return next((trigger.ref for trigger in self.triggers if trigger.ref is not None), None)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether nobody behind this channel will hear of the incident."""
+        triggers = self.triggers
+        return bool(triggers) and all(trigger.settled_as is SettledAs.FAILED for trigger in triggers)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing can follow any more: whoever was sent a trigger has been sent the resolve."""
+        if self.incident.is_open or self.head is not None:
+            return False
+        return not self.triggers or any(entry.action is Action.RESOLVE for entry in self.entries)
+
+    def forget_settled(self) -> None:
+        """Drop what no later decision asks for."""
+        self.entries = [e for e in self.entries if not e.settled or e.action in _OF_USE_WHEN_SETTLED]
+
+    def leave(self) -> None:
+        """Leave the queue."""
+        self.queue, self.ticket = None, self.ticket + 1
+
 
 class Queue:
     """Lanes of one channel that share one rate limit."""
 
-    def __init__(self, bucket: TokenBucket) -> None:
+    def __init__(self, bucket: TokenBucket, routing_key: str | None) -> None:
         self.bucket = bucket
+        self.routing_key = routing_key
+        """Fingerprint of the key that the limit belongs to, where it belongs to a key."""
         self.wake = asyncio.Event()
-        self._ready: list[tuple[int, int, Lane]] = []
-        self._waiting: list[tuple[float, int, Lane]] = []
+        self.closed = False
+        self._ready: list[tuple[int, int, int, Lane]] = []
+        self._waiting: list[tuple[float, int, int, Lane]] = []
 
-    def put(self, lane: Lane, at: float, now: float) -> None:
+    def put(self, lane: Lane, head: Entry, at: float, now: float) -> None:
         """Queue a lane whose head is to be looked at no sooner than `at`."""
-        head = lane.head
-        if head is None:
-            return
-        lane.busy = True
+        lane.queue, lane.ticket = self, lane.ticket + 1
         if at <= now:
-            heapq.heappush(self._ready, (PRIORITY[head.action], head.id, lane))
+            heapq.heappush(self._ready, (PRIORITY[head.action], head.id, lane.ticket, lane))
         else:
-            heapq.heappush(self._waiting, (at, head.id, lane))
+            heapq.heappush(self._waiting, (at, head.id, lane.ticket, lane))
         self.wake.set()
 
-    def hasten(self, lane: Lane | None = None) -> None:
-        """Look at a waiting lane (or all) again now: what came behind its head, or new settings, changed the case."""
-        due = [item for item in self._waiting if lane is None or item[2] is lane]
-        self._waiting = [item for item in self._waiting if lane is not None and item[2] is not lane]
-        heapq.heapify(self._waiting)
-        for _, number, waiting in due:
-            self._make_ready(waiting, number)
+    def clear(self) -> list[Lane]:
+        """Have every lane leave. Return them, older first."""
+        items = sorted([*self._ready, *self._waiting], key=lambda item: item[1])
+        lanes = [lane for *_, ticket, lane in items if lane.ticket == ticket]
+        self._ready, self._waiting = [], []
+        for lane in lanes:
+            lane.leave()
+        return lanes
+
+    def close(self) -> None:
+        """Have the worker end: the queue's limit is no longer anybody's."""
+        self.closed = True
         self.wake.set()
 
     def take(self, now: float) -> Lane | None:
-        """Return the lane to work on now, triggers before resolves before updates, older first."""
-        while self._waiting and self._waiting[0][0] <= now:
-            _, number, lane = heapq.heappop(self._waiting)
-            self._make_ready(lane, number)
-        if self._ready and self.bucket.wait(now) <= 0:
-            return heapq.heappop(self._ready)[2]
-        return None
+        """Take out the lane to send from now, triggers before resolves before updates, older first, and its token."""
+        self._settle(now)
+        if not self._ready or self.bucket.wait(now) > 0:
+            return None
+        lane = heapq.heappop(self._ready)[3]
+        self.bucket.take(now)
+        lane.leave()
+        return lane
 
     def seconds_to_next(self, now: float) -> float | None:
         """Return how long nothing will be there to take, if nobody wakes the queue; None: nothing is queued."""
+        self._settle(now)
         if self._ready:
             return self.bucket.wait(now)
         return max(0.0, self._waiting[0][0] - now) if self._waiting else None
 
-    def _make_ready(self, lane: Lane, number: int) -> None:
-        head = lane.head
-        if head is not None:
-            heapq.heappush(self._ready, (PRIORITY[head.action], number, lane))
+    def _settle(self, now: float) -> None:
+        """Make ready what is due, and drop void items from where the next is looked for."""
+        while self._waiting and (self._waiting[0][0] <= now + RESOLUTION or self._is_void(self._waiting[0])):
+            item = heapq.heappop(self._waiting)
+            _, number, ticket, lane = item
+            head = lane.head
+            if head is not None and not self._is_void(item):
+                heapq.heappush(self._ready, (PRIORITY[head.action], number, ticket, lane))
+        while self._ready and self._is_void(self._ready[0]):
+            heapq.heappop(self._ready)
+
+    def _is_void(self, item: tuple[float, int, int, Lane]) -> bool:
+        return item[3].ticket != item[2]

@@ -15,11 +15,16 @@ class TokenBucket:
     """Allows `per_minute` events a minute. Times are seconds on a monotonic clock."""
 
     def __init__(self, per_minute: int, now: float) -> None:
-        self._rate = per_minute / 60
-        self._capacity = max(1.0, per_minute * BURST_SHARE)
-        self._tokens = self._capacity
         self._at = now
         self._paused_until = now
+        self._set(per_minute)
+        self._tokens = self._capacity
+
+    def change(self, per_minute: int, now: float) -> None:
+        """Allow another rate from now on. What is in the bucket stays, as far as it still fits."""
+        self._refill(now)
+        self._set(per_minute)
+        self._tokens = min(self._tokens, self._capacity)
 
     def wait(self, now: float) -> float:
         """Return the seconds until an event may go out; 0: now."""
@@ -36,6 +41,10 @@ class TokenBucket:
     def pause(self, until: float) -> None:
         """Hold everything back until then: the service asked for it."""
         self._paused_until = max(self._paused_until, until)
+
+    def _set(self, per_minute: int) -> None:
+        self._rate = per_minute / 60
+        self._capacity = max(1.0, per_minute * BURST_SHARE)
 
     def _refill(self, now: float) -> None:
         self._tokens = min(self._capacity, self._tokens + (now - self._at) * self._rate)

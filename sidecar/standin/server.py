@@ -109,14 +109,18 @@ class StandIn:
         self._released.set()
         self._released = asyncio.Event()
 
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds; it is looked at whenever a request has arrived."""
+        async with self._arrival:
+            await self._arrival.wait_for(holds)
+
     async def wait_for(self, count: int, service: Service | None = None) -> list[Received]:
         """Wait until that many requests have arrived (for one service), and return them."""
 
         def of_service() -> list[Received]:
             return [received for received in self.received if service in (None, received.service)]
 
-        async with self._arrival:
-            await self._arrival.wait_for(lambda: len(of_service()) >= count)
+        await self.until(lambda: len(of_service()) >= count)
         return of_service()
 
     # ── one request ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -3,6 +3,7 @@
 Invariants
 - One daemon per state directory: the lock is held as long as the process lives.
 - A corrupt database is set aside under a new name, never deleted.
+- A database of another version is not touched.
 """
 
 from __future__ import annotations
@@ -20,6 +21,25 @@ SCHEMA_VERSION = 1
 BUSY_SECONDS = 5
 """Somebody may look into the database with a tool of their own; wait that long for them."""
 
+_UNUSABLE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+"""Codes of what lies around the file (disk, permissions, other processes) and says nothing about its content."""
+
+_NO_ROOM = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY})
+"""Of those, what a full disk makes of the attempt to set up shared memory beside the database."""
+
 
 class StateError(Exception):
     """The state directory cannot be used; the message is for people."""
@@ -33,6 +53,8 @@ class Lock:
         try:
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._fd = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except (FileExistsError, NotADirectoryError):
+            raise StateError(f"state_dir {state_dir} cannot be used: not a directory") from None
         except OSError as error:
             raise StateError(f"state_dir {state_dir} cannot be used: {error.strerror}") from None
         try:
@@ -49,36 +71,26 @@ class Lock:
 
 def connect(path: Path | None) -> sqlite3.Connection:
     """Open the database and bring its schema up to date; None: in memory. Raises `sqlite3.Error`, `StateError`."""
-    if path is not None:
-        # SQLite would create it readable to others; it can hold a PagerDuty key.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    connection = sqlite3.connect(
-        ":memory:" if path is None else path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
-    )
+    if path is None:
+        return _open(":memory:", exclusive=False)
+    if path.exists():
+        if path.stat().st_size == 0:
+            # SQLite would begin a new database in it, silently, and delete the log beside it.
+            raise sqlite3.DatabaseError("the file is empty")
+        return _open_existing(path)
+    # SQLite would create it readable to others; it can hold a PagerDuty key.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise StateError(f"{path} was written by a newer luminalog-sidecar (schema {version})")
-        if version == 0:
-            schema = files("sidecar.store").joinpath("schema.sql").read_text()
-            connection.executescript(f"BEGIN;\n{schema}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;")
-        else:
-            check = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if check != "ok":
-                raise sqlite3.DatabaseError(check)
+        return _open(path, exclusive=False)
     except BaseException:
-        connection.close()
+        if path.stat().st_size == 0:
+            path.unlink()
         raise
-    return connection
 
 
 def is_corruption(error: sqlite3.Error) -> bool:
     """Whether an error means that the file is no sound database, rather than that it cannot be used right now."""
-    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
-        return False
-    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.IntegrityError)
+    return isinstance(error, sqlite3.DatabaseError) and _code(error) not in _UNUSABLE
 
 
 def set_aside(path: Path, now: int) -> Path:
@@ -93,3 +105,43 @@ def set_aside(path: Path, now: int) -> Path:
         if companion.exists():
             companion.rename(aside.with_name(aside.name + suffix))
     return aside
+
+
+def _open_existing(path: Path) -> sqlite3.Connection:
+    try:
+        return _open(path, exclusive=False)
+    except sqlite3.OperationalError as error:
+        if _code(error) not in _NO_ROOM:
+            raise
+        # A disk that is full has no room for the file of shared memory either. Without it nobody else can look into
+        # the database until the next start, but what waits to be delivered is read and goes out.
+        return _open(path, exclusive=True)
+
+
+def _open(path: Path | str, *, exclusive: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
+    try:
+        if exclusive:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise StateError(f"{path} was written by a newer luminalog-sidecar (schema {version})")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        if version == 0:
+            schema = files("sidecar.store").joinpath("schema.sql").read_text()
+            connection.executescript(f"BEGIN;\n{schema}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;")
+        else:
+            check = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if check != "ok":
+                raise sqlite3.DatabaseError(check)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _code(error: sqlite3.Error) -> int | None:
+    """Return SQLite's primary result code; None where the error is not SQLite's own."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF

@@ -97,6 +97,13 @@ def for_secrets(keep: Mapping[str, Secret]) -> Iterable[Statement]:
 
 
 def for_pruning(before: int) -> Iterable[Statement]:
-    """Yield the statements that forget incidents and notifications settled before a time."""
-    yield "DELETE FROM incidents WHERE resolved_at < ?", [(before,)]
+    """Yield the statements that forget incidents resolved and notifications settled before a time.
+
+    An incident that somebody is still to be told of stays: of an old backlog, incidents resolved long ago.
+    """
+    yield (
+        "DELETE FROM incidents WHERE resolved_at < ?"
+        " AND id NOT IN (SELECT incident FROM outbox WHERE settled_at IS NULL)",
+        [(before,)],
+    )
     yield "DELETE FROM outbox WHERE settled_at < ?", [(before,)]

@@ -1,14 +1,18 @@
 """Keeps the daemon's state: one SQLite database, one writer thread, one transaction per group of submissions.
 
 What queued up during one commit forms the next; there is no timer. A transaction that fails (full disk, read-only
-file system) is retried verbatim, in order, until it succeeds; meanwhile nothing behind it is acknowledged.
+file system, a defect) is retried verbatim, in order, until it succeeds; meanwhile nothing behind it is acknowledged.
+A transaction is made of upserts and deletes, so that repeating one that did commit changes nothing.
 
-Invariant: submissions commit in the order in which they were submitted, each whole or not at all.
+Invariants
+- Submissions commit in the order in which they were submitted, each whole or not at all.
+- Nothing ends the writer but `close`: whatever goes wrong shows in `health`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections import deque
@@ -17,12 +21,11 @@ from pathlib import Path
 
 import msgspec
 
-from sidecar.config.secrets import Secret
-from sidecar.core.incidents import Incident
-from sidecar.core.outbox import Entry
-from sidecar.core.state import EngineRow, GroupKey, GroupRow, RuleRow, Snapshot, SourceRow
 from sidecar.store.database import Lock, connect, is_corruption, set_aside
+from sidecar.store.reading import Stored, read
 from sidecar.store.statements import Statement
+
+__all__ = ["DATABASE_NAME", "Health", "Store", "Stored"]
 
 DATABASE_NAME = "state.db"
 
@@ -32,25 +35,23 @@ RETRY_SECONDS = 0.5
 MAX_GROUPED = 256
 """Submissions per transaction at most, so that one commit stays short."""
 
+WATCH_SECONDS = 1.0
+"""How often the writer is looked after while something is uncommitted."""
 
-class Stored(msgspec.Struct):
-    """Everything that a start needs."""
+STALLED_SECONDS = 10.0
+"""A disk may neither work nor fail (a network volume that hangs): from then on that counts as failing."""
 
-    snapshot: Snapshot
-    positions: dict[str, bytes]
-    entries: list[Entry]
-    """All notifications of open incidents and all unsettled ones, in order."""
-    resolved: dict[str, Incident]
-    """Resolved incidents that unsettled notifications are about."""
-    secrets: dict[str, Secret]
-    last_entry: int
+CLOSE_SECONDS = 5.0
+"""How long closing waits for a disk that hangs."""
 
 
-class Health(msgspec.Struct, frozen=True):
+class Health(msgspec.Struct, frozen=True, kw_only=True):
     """How the store is doing."""
 
     failing_since: int | None = None
-    """Wall clock of the first of the commits that have been failing since; None: all is well."""
+    """Wall clock since when nothing has been committed although it should; None: all is well."""
+    failing_seconds: float = 0.0
+    """How long that is, however the wall clock was set meanwhile."""
     error: str = ""
 
 
@@ -66,82 +67,61 @@ class Store:
         self._lock = Lock(state_dir) if state_dir is not None else None
         self.set_aside: Path | None = None
         """Where a corrupt database was moved at this start."""
-        path = state_dir / DATABASE_NAME if state_dir is not None else None
+        self._path = state_dir / DATABASE_NAME if state_dir is not None else None
         try:
             try:
-                self._db = connect(path)
+                self._db = connect(self._path)
             except sqlite3.Error as error:
-                if path is None or not is_corruption(error):
+                if not is_corruption(error):
                     raise
-                self.set_aside = set_aside(path, clock())
-                self._db = connect(path)
+                self._db = self._begin_anew()
         except BaseException:
             self._release()
             raise
+        self._lost = False
+        """The connection is in a state that nothing is known of: it has to be opened anew."""
         self._queue: deque[Submission] = deque()
         self._wake = threading.Condition()
         self._closing = False
         self._thread: threading.Thread | None = None
+        self._uncommitted: deque[float] = deque()
+        """When each submission was made that has not committed, in seconds of the event loop's clock."""
+        self._failing_from: float | None = None
+        self._watching = False
         self.health = Health()
         self.on_health: Callable[[Health], None] = lambda health: None
-        """Called in the event loop whenever `health` changes."""
+        """Called in the event loop when the store begins to fail, every second while it does, and when it is over."""
         self.on_commit: Callable[[float], None] = lambda seconds: None
         """Called in the event loop with the time each commit took."""
 
     def load(self) -> Stored:
-        """Read everything back. Call it before `start`."""
-        decode_rule = msgspec.msgpack.Decoder(RuleRow).decode
-        decode_group = msgspec.msgpack.Decoder(GroupRow).decode
-        decode_incident = msgspec.msgpack.Decoder(Incident).decode
-        decode_entry = msgspec.msgpack.Decoder(Entry).decode
-        decode_key = msgspec.json.Decoder(GroupKey).decode
-        query = self._db.execute
-        engine = query("SELECT data FROM engine").fetchone()
-        snapshot = Snapshot(
-            sources={name: SourceRow(clock, seq) for name, clock, seq in query("SELECT * FROM sources")},
-            groups={(rule, decode_key(key)): decode_group(data) for rule, key, data in query("SELECT * FROM groups")},
-            ended={(rule, decode_key(key)): at for rule, key, at in query("SELECT * FROM ended")},
-            incidents={
-                id_: decode_incident(data)
-                for id_, data in query("SELECT id, data FROM incidents WHERE resolved_at IS NULL")
-            },
-            rules={name: decode_rule(data) for name, data in query("SELECT * FROM rules")},
-            engine=EngineRow() if engine is None else msgspec.msgpack.decode(engine[0], type=EngineRow),
-        )
-        entries = [
-            decode_entry(data)
-            for (data,) in query(
-                "SELECT data FROM outbox WHERE incident IN (SELECT incident FROM outbox WHERE settled_at IS NULL)"
-                " OR incident IN (SELECT id FROM incidents WHERE resolved_at IS NULL) ORDER BY id"
-            )
-        ]
-        return Stored(
-            snapshot=snapshot,
-            positions=dict(query("SELECT * FROM positions").fetchall()),
-            entries=entries,
-            resolved={
-                id_: decode_incident(data)
-                for id_, data in query(
-                    "SELECT id, data FROM incidents WHERE resolved_at IS NOT NULL"
-                    " AND id IN (SELECT incident FROM outbox WHERE settled_at IS NULL)"
-                )
-            },
-            secrets={name: Secret(value) for name, value in query("SELECT * FROM secrets")},
-            last_entry=query("SELECT COALESCE(MAX(id), 0) FROM outbox").fetchone()[0],
-        )
+        """Read everything back; of a database that cannot be understood, nothing. Call it before `start`."""
+        try:
+            return read(self._db)
+        except (sqlite3.Error, ValueError) as error:
+            if isinstance(error, sqlite3.Error) and not is_corruption(error):
+                raise
+            self._db.close()
+            self._db = self._begin_anew()
+            return read(self._db)
 
     def start(self) -> None:
         """Start the writer. Needs a running event loop."""
-        loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._write, args=(loop,), name="store", daemon=True)
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._write, name="store", daemon=True)
         self._thread.start()
 
     def submit(self, statements: Iterable[Statement]) -> asyncio.Future[None]:
         """Queue one transaction. The future is done when it has committed; it never fails."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        self._uncommitted.append(loop.time())
         with self._wake:
             self._queue.append((list(statements), future))
             self._wake.notify()
+        if not self._watching:
+            self._watching = True
+            loop.call_later(WATCH_SECONDS, self._watch)
         return future
 
     async def close(self) -> None:
@@ -150,16 +130,65 @@ class Store:
             self._closing = True
             self._wake.notify()
         if self._thread is not None:
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
         self._release()
 
     def _release(self) -> None:
-        if hasattr(self, "_db"):
-            self._db.close()
+        # Where the writer still hangs in the disk, its connection must not be touched.
+        if hasattr(self, "_db") and not (hasattr(self, "_thread") and self._thread and self._thread.is_alive()):
+            with contextlib.suppress(sqlite3.Error):
+                self._db.close()
         if self._lock is not None:
             self._lock.release()
 
-    def _write(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _begin_anew(self) -> sqlite3.Connection:
+        if self._path is None:
+            raise sqlite3.DatabaseError("the database in memory is broken")
+        self.set_aside = set_aside(self._path, self._clock())
+        return connect(self._path)
+
+    # ── in the event loop: how it goes ────────────────────────────────────────────────────────────────────────────
+
+    def _watch(self) -> None:
+        self._watching = bool(self._uncommitted)
+        if not self._uncommitted:
+            return
+        self._loop.call_later(WATCH_SECONDS, self._watch)
+        if self._failing_from is not None:
+            self._tell_failing(self.health.error)
+        elif self._loop.time() - self._uncommitted[0] >= STALLED_SECONDS:
+            self._failing_from = self._uncommitted[0]
+            self._tell_failing(f"the disk has not answered for {STALLED_SECONDS:g} seconds")
+
+    def _failed(self, error: str) -> None:
+        if self._failing_from is None:
+            self._failing_from = self._loop.time()
+            self._tell_failing(error)
+        else:
+            self.health = msgspec.structs.replace(self.health, error=error)
+
+    def _tell_failing(self, error: str) -> None:
+        since = self.health.failing_since
+        seconds = self._loop.time() - (self._failing_from or 0.0)
+        self.health = Health(
+            failing_since=self._clock() if since is None else since, failing_seconds=seconds, error=error
+        )
+        self.on_health(self.health)
+
+    def _committed(self, futures: list[asyncio.Future[None]], seconds: float) -> None:
+        for _ in futures:
+            self._uncommitted.popleft()
+        if self._failing_from is not None:
+            self._failing_from, self.health = None, Health()
+            self.on_health(self.health)
+        self.on_commit(seconds)
+        for future in futures:
+            if not future.done():
+                future.set_result(None)
+
+    # ── in the writer thread ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _write(self) -> None:
         while True:
             with self._wake:
                 while not self._queue and not self._closing:
@@ -167,46 +196,44 @@ class Store:
                 if not self._queue:
                     return
                 group = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_GROUPED))]
-            if not self._commit(group, loop):
+            if not self._commit(group):
                 return
-            loop.call_soon_threadsafe(_finish, [future for _, future in group])
 
-    def _commit(self, group: list[Submission], loop: asyncio.AbstractEventLoop) -> bool:
+    def _commit(self, group: list[Submission]) -> bool:
         """Commit a group, however long it takes. Return False if the store was closed before it worked."""
         while True:
             started = self._clock()
             try:
-                self._db.execute("BEGIN IMMEDIATE")
-                for statements, _ in group:
-                    for sql, rows in statements:
-                        self._db.executemany(sql, rows)
-                self._db.execute("COMMIT")
-            except (sqlite3.Error, OverflowError) as error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                since = self.health.failing_since
-                self._report(loop, Health(started if since is None else since, str(error)))
+                self._transact(group)
+            except Exception as error:  # whatever it is, the state is not on disk and people have to know
+                self._roll_back()
+                words = str(error) if isinstance(error, sqlite3.Error) else type(error).__name__
+                self._loop.call_soon_threadsafe(self._failed, words)
                 with self._wake:
                     if self._closing:
                         return False
                     self._wake.wait_for(lambda: self._closing, RETRY_SECONDS)
             else:
-                if self.health.failing_since is not None:
-                    self._report(loop, Health())
-                loop.call_soon_threadsafe(self.on_commit, (self._clock() - started) / 1e9)
+                seconds = max(0.0, (self._clock() - started) / 1e9)
+                self._loop.call_soon_threadsafe(self._committed, [future for _, future in group], seconds)
                 return True
 
-    def _report(self, loop: asyncio.AbstractEventLoop, health: Health) -> None:
-        def tell() -> None:
-            self.health = health
-            self.on_health(health)
+    def _transact(self, group: list[Submission]) -> None:
+        if self._lost:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.close()
+            self._db = connect(self._path)
+            self._lost = False
+        self._db.execute("BEGIN IMMEDIATE")
+        for statements, _ in group:
+            for sql, rows in statements:
+                self._db.executemany(sql, rows)
+        self._db.execute("COMMIT")
 
-        # The writer looks at `health` again before the loop may have run: set it here, tell there.
-        self.health = health
-        loop.call_soon_threadsafe(tell)
-
-
-def _finish(futures: list[asyncio.Future[None]]) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_result(None)
+    def _roll_back(self) -> None:
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        except Exception:
+            # In memory there is nothing to open again: the next attempt fails, too, and shows.
+            self._lost = self._path is not None

@@ -126,6 +126,7 @@ class PossibleLoss(Event, frozen=True, kw_only=True):
 
     severity = Severity.ERROR
     text = "log lines may have been lost"
+    cause = ("input", "path", "reason")
     input: str
     path: str
     reason: str
@@ -136,6 +137,7 @@ class FileUnreadable(Event, frozen=True, kw_only=True):
 
     severity = Severity.ERROR
     text = "file cannot be read; trying again"
+    cause = ("input", "path", "error")
     input: str
     path: str
     error: str
@@ -155,6 +157,7 @@ class WatchFailed(Event, frozen=True, kw_only=True):
 
     severity = Severity.WARNING
     text = "files cannot be watched and are polled instead"
+    cause = ("input", "error")
     input: str
     error: str
 
@@ -171,6 +174,32 @@ class InputFiles(Event, frozen=True, kw_only=True):
 
     input: str
     files: int
+
+
+class InputCrashed(Event, frozen=True, kw_only=True):
+    """An input met something that it does not know how to handle: a defect of this program."""
+
+    severity = Severity.ERROR
+    text = "an input crashed and will be started again: please report this"
+    cause = ("input", "error")
+    input: str
+    error: str
+
+
+class InputStopped(Event, frozen=True, kw_only=True):
+    """A reload changed or removed an input."""
+
+    severity = Severity.INFO
+    text = "input stopped"
+    input: str
+
+
+class DrainCut(Event, frozen=True, kw_only=True):
+    """An input could not be read to its end in the time there is at a stop."""
+
+    severity = Severity.WARNING
+    text = "input not read to its end in time: the next start goes on with it"
+    input: str
 
 
 # ── decisions ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -269,6 +298,11 @@ class NotificationSettled(Event, frozen=True, kw_only=True):
         """A failure is somebody not told."""
         return Severity.ERROR if self.outcome is SettledAs.FAILED else Severity.INFO
 
+    @property
+    def cause(self) -> tuple[str, ...]:  # type: ignore[override]
+        """A channel that refuses everything is one failure; what went well is always told."""
+        return ("channel", "outcome", "detail") if self.outcome is SettledAs.FAILED else ()
+
 
 class PageDelivered(Event, frozen=True, kw_only=True):
     """A pager accepted a trigger."""
@@ -297,6 +331,7 @@ class GaveUp(Event, frozen=True, kw_only=True):
 
     severity = Severity.ERROR
     text = "GAVE UP on a notification"
+    cause = ("channel", "action", "detail")
     channel: str
     action: Action
     incident: str
@@ -308,6 +343,7 @@ class RenderFailed(Event, frozen=True, kw_only=True):
 
     severity = Severity.ERROR
     text = "a notification could not be rendered: please report this"
+    cause = ("channel", "error")
     channel: str
     incident: str
     error: str
@@ -371,6 +407,24 @@ class ConfigLoaded(Event, frozen=True, kw_only=True):
         if not self.ok:
             return Severity.ERROR
         return Severity.WARNING if self.problems or self.needs_restart else Severity.INFO
+
+
+class PartCrashed(Event, frozen=True, kw_only=True):
+    """A part that everything depends on met something unexpected: a defect of this program."""
+
+    severity = Severity.ERROR
+    text = "CRASHED, stopping: please report this"
+    part: str
+    error: str
+
+
+class PagesUncommitted(Event, frozen=True, kw_only=True):
+    """State could not be written for so long that pages go out unrecorded."""
+
+    severity = Severity.ERROR
+    text = "state cannot be written: pages go out unrecorded, and may be repeated after a restart"
+    cause = ("error",)
+    error: str
 
 
 class StoreFailing(Event, frozen=True, kw_only=True):

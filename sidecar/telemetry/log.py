@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Protocol
 
 import msgspec
 
@@ -30,15 +29,28 @@ MAX_CAUSES = 1000
 MAX_VALUE = 500
 """Characters of one value: enough for a service's own words."""
 
+_OWN = {"time": "event_time", "level": "incident_level", "message": "text"}
+"""Fields of events that would hide the line's own."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _URL = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s'\"<>)]+", re.IGNORECASE)
+
+
+class Lines(Protocol):
+    """Where lines go."""
+
+    def write(self, text: str, /) -> object:
+        """Write a line. Raises `OSError` or `ValueError` if it is lost."""
+
+    def flush(self) -> None:
+        """Let it go."""
 
 
 class Log:
     """Writes events. `clock` is the wall clock in seconds."""
 
-    def __init__(self, *, stream: TextIO | None = None, clock: Callable[[], float]) -> None:
-        self._stream = stream if stream is not None else sys.stderr
+    def __init__(self, *, stream: Lines | None = None, clock: Callable[[], float]) -> None:
+        self._stream: Lines = stream if stream is not None else sys.stderr
         self._clock = clock
         self._json = False
         self._level = Severity.INFO
@@ -64,7 +76,9 @@ class Log:
             self.on_repeated()
             return
         fields = {
-            name: value for name in event.__struct_fields__ if (value := getattr(event, name)) not in (None, "", ())
+            _OWN.get(name, name): value
+            for name in event.__struct_fields__
+            if (value := getattr(event, name)) not in (None, "", ())
         }
         if left_out:
             fields["left_out"] = left_out
@@ -148,8 +162,3 @@ def _quoted(value: object) -> str:
 
 def _stamp(now: float) -> str:
     return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def stderr() -> TextIO:
-    """Return a stderr that blocks nobody for long and survives a closed reader."""
-    return os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace", closefd=True)

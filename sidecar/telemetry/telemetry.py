@@ -74,7 +74,6 @@ class Telemetry:
         self.log = log if log is not None else Log(clock=time.time)
         self.registry = CollectorRegistry()
         self._gauges: Callable[[], Gauges] | None = None
-        self._known: dict[str, tuple[str, ...]] = {}
         r = self.registry
         self.input_bytes = Counter("luminalog_input_bytes", "Bytes read", ["input"], registry=r)
         self.records = Counter("luminalog_records_decoded", "Records decoded", ["input"], registry=r)
@@ -160,17 +159,16 @@ class Telemetry:
             self.suppressed: tuple(SuppressedReason),
             self.discarded: tuple(DiscardReason),
         }
-        gone = {label: set(self._known.get(label, ())) - set(names) for label, names in wanted.items()}
         for metric in self._labelled():
-            values = [wanted.get(label) or closed.get(label) or reasons.get(metric, ()) for label in metric._labelnames]
-            for label, names in gone.items():
+            known = {"reason": reasons.get(metric, ()), **closed, **wanted}
+            values = [known[label] for label in metric._labelnames]
+            for label, names in wanted.items():
                 if label in metric._labelnames:
                     position = metric._labelnames.index(label)
-                    for labels in [labels for labels in metric._metrics if labels[position] in names]:
+                    for labels in [labels for labels in metric._metrics if labels[position] not in names]:
                         metric.remove(*labels)
             for labels in product(*values):
                 metric.labels(*labels)
-        self._known = wanted
 
     def value(self, name: str, **labels: str) -> float:
         """Return one sample's value; 0 if there is none."""
@@ -204,6 +202,9 @@ class Telemetry:
                 self.lag.labels(event.input).set(event.unread_bytes)
             case events.InputFiles():
                 self.files.labels(event.input).set(event.files)
+            case events.InputStopped() | events.InputCrashed():
+                for gauge in (self.lag, self.files, self.unreadable):
+                    gauge.labels(event.input).set(0)
             case events.Discarded():
                 self.discarded.labels(event.rule, event.reason).inc(event.matches)
             case events.IncidentOpened():

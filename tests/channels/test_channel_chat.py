@@ -48,6 +48,10 @@ LOOKS = {
     "warn": (notification(level=Level.WARN, title="T"), "\N{LARGE YELLOW CIRCLE} T"),
     "storm": (STORM, "\N{CLOUD WITH LIGHTNING} [LuminaLog] Critical Error: DatabaseConnectionError"),
     "update": (notification(action=Action.UPDATE, title="T"), "\N{LARGE RED CIRCLE} Still open: T"),
+    "over": (
+        notification(action=Action.UPDATE, title="T", resolved_at=NOW),
+        "\N{WHITE HEAVY CHECK MARK} Resolved: T",
+    ),
     "acknowledge": (notification(action=Action.ACKNOWLEDGE, title="T"), "\N{EYES} Acknowledged: T"),
     "resolve": (notification(action=Action.RESOLVE, title="T"), "\N{WHITE HEAVY CHECK MARK} Resolved: T"),
 }
@@ -57,7 +61,11 @@ LOOKS = {
 def test_the_title_shows_at_a_glance_what_happened(look: str) -> None:
     message, title = LOOKS[look]
     assert slack(message)["blocks"][0]["text"]["text"] == title
-    assert discord(message)["title"] == title.replace("[", "\\[").replace("]", "\\]")
+    assert discord(message)["title"] == title
+
+
+def test_a_discord_title_makes_no_link() -> None:
+    assert "](" not in discord(notification(title="[sign in](https://evil.example)"))["title"]
 
 
 def test_slack_shows_message_facts_links_and_samples_in_this_order() -> None:

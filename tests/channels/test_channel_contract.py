@@ -39,9 +39,8 @@ async def test_every_action_is_accepted_and_breaks_no_rule(
     case: Case, kind: Kind, stand_in: StandIn, transport: Transport
 ) -> None:
     for action in actions(case):
-        message = notification(
-            action=action, kind=kind, folded=("A", "B"), folded_count=7, resolved_at=NOW, resolve_reason="quiet"
-        )
+        over = {"resolved_at": NOW, "resolve_reason": "quiet"} if action is Action.RESOLVE else {}
+        message = notification(action=action, kind=kind, folded=("A", "B"), folded_count=7, **over)
         outcome = await deliver(case, stand_in, transport, message)
         assert (outcome.result, outcome.permanent) == (Result.ACCEPTED, False)
     assert [received.action for received in stand_in.received] == [action.value for action in actions(case)]

@@ -351,7 +351,9 @@ def test_a_missing_rules_file_is_an_error_and_a_glob_without_match_a_warning(loa
 def test_much_memory_is_a_warning_with_the_amount(load_text: LoadText) -> None:
     loaded = load_rules(load_text, {"ruleName": "A", "countThreshold": 100_000, "window": "1m"})
     assert loaded.config is not None
-    assert any("15,259 MiB" in problem.message for problem in warnings(loaded))
+    assert any("17,166 MiB" in problem.message for problem in warnings(loaded))
+    together = load_rules(load_text, {"ruleName": "A", "groupBy": [], "countThreshold": 100_000, "window": "1m"})
+    assert warnings(together) == []
     modest = load_rules(load_text, {"ruleName": "A", "countThreshold": 100, "window": "5m"})
     assert warnings(modest) == []
 

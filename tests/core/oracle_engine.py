@@ -97,13 +97,11 @@ class Decided:
 
 
 def age(nanoseconds: int) -> str:
-    """Words for an age: seconds below two minutes, minutes below two hours, hours below two days, then days."""
+    """Words for an age: seconds below two minutes, minutes below an hour, then hours."""
     seconds = nanoseconds // 1_000_000_000
     if seconds < 120:
         return f"{seconds} s"
-    if seconds < 7_200:
-        return f"{seconds // 60} min"
-    return f"{seconds // 3_600} h" if seconds < 172_800 else f"{seconds // 86_400} d"
+    return f"{seconds // 60} min" if seconds < 3_600 else f"{seconds // 3_600} h"
 
 
 class Model:
@@ -165,6 +163,8 @@ class Model:
                 self.ends = {key: end for key, end in self.ends.items() if key[0] != name}
                 self.decisions = [("(removed)", at) if rule == name else (rule, at) for rule, at in self.decisions]
                 self.folded_rises = [entry for entry in self.folded_rises if entry[0] != name]
+            elif new.group_by != old.group_by:
+                self.ends = {key: end for key, end in self.ends.items() if key[0] != name}
         self.rules = wanted
         return self.out
 
@@ -219,19 +219,19 @@ class Model:
         horizon = rule.window + rule.allowed_lateness
         if (rule.name, key) in self.counting and self._may_be_dropped_now(rule, key):
             counting = self.counting[rule.name, key]
-            if counting.late.matches or match.time < counting.live.newest() + horizon:
+            if counting.late.matches or match.time <= counting.live.newest() + horizon:
                 raise AmbiguousError  # the match may find the old window, or start a new one
         counting = self.counting.setdefault((rule.name, key), Counting())
         ring = counting.live
-        if ring.matches and match.time <= ring.newest() - horizon:
+        if ring.matches and match.time < ring.newest() - horizon:
             ring = counting.late
-            if ring.matches and match.time <= ring.newest() - horizon:
+            if ring.matches and match.time < ring.newest() - horizon:
                 self.out.discarded[rule.name, "too_late"] += 1
                 return None
         ring.matches.append(mine)
-        newest = ring.newest()
-        ring.matches = [kept for kept in ring.matches if kept[0] > newest - horizon]
         ordered = sorted(ring.matches, key=lambda kept: kept[0])
+        newest = ring.newest()
+        ring.matches = [kept for kept in ring.matches if kept[0] >= newest - horizon]
         for first in range(len(ordered) - rule.threshold + 1):
             run = ordered[first : first + rule.threshold]
             if run[-1][0] - run[0][0] <= rule.window:
@@ -263,20 +263,24 @@ class Model:
                 raise AmbiguousError
         self.open.append(case)
         self._opened(case)
-        channels = self._route(case)
+        self._announce(case, match, run[-1][0], step)
+
+    def _announce(self, case: Case, match: Match, time: int, step: Step) -> None:
+        """Tell of a case that nobody knows of, within the budgets."""
+        rule = self.rules[case.rule]
         own = [at for name, at in self.decisions if name == rule.name and at > step.now - HOUR]
         everyone = [at for _, at in self.decisions if at > step.now - HOUR]
-        if not channels:
+        if not self._route(case):
             return
         if len(own) >= rule.max_pages_per_hour:
-            self._fold(case, match, "storm", step)
+            self._fold(case, match, time, "storm", step)
         elif own and len(everyone) >= self.page_budget:
-            self._fold(case, match, "page_budget", step)
+            self._fold(case, match, time, "page_budget", step)
         else:
             self.decisions.append((rule.name, step.now))
-            self._tell(case, run[-1][0], step.now)
+            self._tell(case, time, step.now)
 
-    def _fold(self, case: Case, match: Match, reason: str, step: Step) -> None:
+    def _fold(self, case: Case, match: Match, time: int, reason: str, step: Step) -> None:
         for channel in self._route(case):
             self.out.withheld[case.rule, reason, channel] += 1
         storm = next((other for other in self.open if other.kind == "storm" and other.rule == case.rule), None)
@@ -297,7 +301,7 @@ class Model:
                 followed=False,
                 channels=case.channels,
                 severity_map=case.severity_map,
-                renotify_at=case.renotify_at,
+                renotify_at=None if (every := self.rules[case.rule].renotify) is None else step.now + every,
             )
             self.open.append(storm)
         rose = case.level > storm.level
@@ -306,11 +310,11 @@ class Model:
         storm.count = len(storm.members)
         storm.level = max(storm.level, case.level)
         storm.last_seen = max(storm.last_seen, case.last_seen)
-        storm.last_added = storm.last_seen
+        storm.last_added = step.now
         if opening:
             self._opened(storm)
         if opening or rose or storm.deferred:
-            self._tell(storm, case.last_seen, step.now)
+            self._tell(storm, time, step.now)
 
     def _join(self, case: Case, match: Match, step: Step) -> None:
         case.count += 1
@@ -320,24 +324,29 @@ class Model:
             case.batch, case.followed = self.batches[step.source], match.followed
         rose = match.level > case.level
         case.level = max(case.level, match.level)
-        if case.storm is None or not rose:
+        if case.told or case.deferred:
             if rose or case.deferred:
                 self._tell(case, match.time, step.now)
-        else:
-            rule = self.rules[case.rule]
-            lately = [at for name, at in self.folded_rises if name == rule.name and at > step.now - HOUR]
-            if len(lately) < rule.max_pages_per_hour:
-                self.folded_rises.append((rule.name, step.now))
-                self._tell(case, match.time, step.now)
-            else:
-                for channel in self._route(case):
-                    if channel not in case.told:
-                        self.out.withheld[case.rule, "storm", channel] += 1
-                if case.level > case.storm.level:
-                    case.storm.level = case.level
-                    self._tell(case.storm, match.time, step.now)
+        elif rose and case.storm is None:
+            self._announce(case, match, match.time, step)
+        elif rose:
+            self._rise_folded(case, match, step)
         if case.storm is not None and case.storm.deferred:
             self._tell(case.storm, match.time, step.now)
+
+    def _rise_folded(self, case: Case, match: Match, step: Step) -> None:
+        rule, storm = self.rules[case.rule], case.storm
+        assert storm is not None
+        lately = [at for name, at in self.folded_rises if name == rule.name and at > step.now - HOUR]
+        if len(lately) < rule.max_pages_per_hour:
+            self.folded_rises.append((rule.name, step.now))
+            self._tell(case, match.time, step.now)
+            return
+        for channel in self._route(case):
+            self.out.withheld[case.rule, "storm", channel] += 1
+        if case.level > storm.level:
+            storm.level = case.level
+            self._tell(storm, match.time, step.now)
 
     # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -346,18 +355,20 @@ class Model:
         notes = (f"{age(now - time)} old",) if stale else ()
         for channel in self._route(case):
             destination = self.routing.destinations[channel]
+            high = False
             if channel in case.told:
                 was_high = self._severity(case, channel, case.told[channel]) in HIGH
                 is_high = self._severity(case, channel, case.level) in HIGH
-                if destination.pagerduty and channel not in case.high and is_high and not was_high:
-                    case.high.add(channel)
-                    self._send(case, channel, "trigger", high=True, notes=notes)
-            elif destination.pager and stale:
+                high = destination.pagerduty and channel not in case.high and is_high and not was_high
+                if not high:
+                    continue
+            if destination.pager and stale:
                 case.deferred.add(channel)
-            else:
-                case.deferred.discard(channel)
-                case.told[channel] = case.level
-                self._send(case, channel, "trigger", notes=notes)
+                continue
+            case.deferred.discard(channel)
+            case.told.setdefault(channel, case.level)
+            case.high |= {channel} if high else set()
+            self._send(case, channel, "trigger", high=high, notes=notes)
 
     def _severity(self, case: Case, channel: str, level: Level) -> str:
         own = self.routing.destinations[channel].severity_map
@@ -412,7 +423,7 @@ class Model:
     def _pass_wall(self, now: int) -> None:
         for case in list(self.open):
             if case.kind == "storm":
-                self._close_storm(case, now, now)
+                self._close_storm(case, now)
             if case.end is None and case.renotify_at is not None and case.renotify_at < now:
                 renotify = self.rules[case.rule].renotify
                 case.renotify_at = None if renotify is None else now + renotify
@@ -420,10 +431,11 @@ class Model:
                     if not self.routing.is_pager(channel):
                         self._send(case, channel, "update")
 
-    def _close_storm(self, storm: Case, at: int, now: int) -> None:
-        after_quiet = self.rules[storm.rule].resolve.after_quiet or 0
-        if all(member.end is not None for member in storm.members) and at > storm.last_added + after_quiet:
-            self._resolve(storm, "folded_closed", at, now)
+    def _close_storm(self, storm: Case, now: int) -> None:
+        after_quiet = self.rules[storm.rule].resolve.after_quiet
+        quiet_until = storm.last_added + (600_000_000_000 if after_quiet is None else after_quiet)
+        if all(member.end is not None for member in storm.members) and now > quiet_until:
+            self._resolve(storm, "folded_closed", max(now, storm.last_seen), now)
 
     def _resolve(self, case: Case, reason: str, at: int, now: int, *, close_storm: bool = True) -> None:
         case.end, case.reason = at, reason
@@ -437,11 +449,12 @@ class Model:
             self.out.withheld[case.rule, "stale", channel] += 1
         if case.kind != "storm":
             rule = self.rules[case.rule]
-            key = case.group if case.group_by == rule.group_by else ("(regrouped)", str(id(case)))
-            self.ends[rule.name, key] = max(at, self.ends.get((rule.name, key), at))
-            self._forget_ends(rule)
+            if case.group_by == rule.group_by:
+                key = case.group
+                self.ends[rule.name, key] = max(at, self.ends.get((rule.name, key), at))
+                self._forget_ends(rule)
         if case.storm is not None and close_storm:
-            self._close_storm(case.storm, at, now)
+            self._close_storm(case.storm, now)
 
     # ── groups ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -477,10 +490,11 @@ class Model:
         return True
 
     def _forget_ends(self, rule: Rule) -> None:
-        """Keep the latest `max_groups` ends of a rule, once a tenth more than that are known."""
+        """Keep the latest ends of a rule, as many as it may have groups, once a tenth more than that are known."""
+        kept = rule.max_groups + 1
         ends = sorted(end for (name, _), end in self.ends.items() if name == rule.name)
-        surplus = len(ends) - rule.max_groups
-        if len(ends) <= rule.max_groups * 1.1:
+        surplus = len(ends) - kept
+        if len(ends) <= kept * 1.1:
             return
         if ends[surplus - 1] == ends[surplus]:
             raise AmbiguousError

@@ -47,13 +47,26 @@ def a_rule(name: str = "rule", **settings: Any) -> Rule:
 
 
 def a_match(
-    time: int, group: str = "E", level: Level = Level.ERROR, *, rule: str = "rule", followed: bool = True, **sample: Any
+    time: int,
+    group: str = "E",
+    level: Level = Level.ERROR,
+    *,
+    rule: str = "rule",
+    followed: bool = True,
+    clearing: bool = False,
+    **sample: Any,
 ) -> Match:
     """A match `time` nanoseconds after `START`."""
     sample.setdefault("message", "it broke")
     sample.setdefault("error_type", group)
-    record = Record(time=START + time, level=level, **sample)
-    return Match(rule=rule, group=(group,), time=record.time, level=level, sample=record, followed=followed)
+    at = START + time
+    record = Record(time=at, level=level, **sample)
+    return Match(rule=rule, group=(group,), time=at, level=level, sample=record, followed=followed, clearing=clearing)
+
+
+def matches(count: int, *, start: int = 0, level: Level = Level.ERROR, **others: Any) -> list[Match]:
+    """Matches of as many groups, `E0` and so on, one a microsecond."""
+    return [a_match(start + n * 1_000, f"E{n}", level, **others) for n in range(count)]
 
 
 class Bench:
@@ -126,14 +139,29 @@ class Bench:
         return sorted(ended, key=lambda i: (i.resolved_at, i.id))
 
 
+def withheld(changes: Changes) -> dict[tuple[str, str | None], int]:
+    """How many notifications were not sent, by reason and channel."""
+    return {(key.reason.value, key.channel): count for key, count in changes.facts.withheld.items()}
+
+
+def discarded(changes: Changes) -> dict[str, int]:
+    """How many matches changed nothing, by reason."""
+    return {reason.value: count for (_, reason), count in changes.facts.discarded.items()}
+
+
+def ends(changes: Changes) -> list[str]:
+    """Why incidents closed."""
+    return [resolved.reason.value for resolved in changes.facts.resolved]
+
+
+def pages(changes: Changes) -> list[Intent]:
+    """The triggers that wake people."""
+    return [intent for intent in changes.intents if intent.pager and intent.action.value == "trigger"]
+
+
 def told(changes: Changes) -> list[tuple[str, str]]:
     """(action, channel) of every notification decided, in order."""
     return [(intent.action.value, intent.channel) for intent in changes.intents]
-
-
-def signature(intent: Intent) -> tuple[str, bool, tuple[str, ...], int, int]:
-    """What a notification is, apart from its incident and channel."""
-    return intent.action.value, intent.high, intent.notes, int(intent.level), intent.decided_at
 
 
 class Store:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from oracle_kit import BY_LEVEL, DESTINATIONS, START
 
 from sidecar.core.advance import Step
+from sidecar.core.conditions import Exists
 from sidecar.core.levels import Level
 from sidecar.core.match import Match
-from sidecar.core.records import Record
+from sidecar.core.records import NONE, Record
 from sidecar.core.routing import Destination, Routing
 from sidecar.core.rule import ResolvePolicy, Rule
 from sidecar.core.times import HOUR, SECOND
@@ -30,12 +31,13 @@ ROUTING = Routing(
 
 
 class Item(msgspec.Struct, frozen=True):
-    """A match to be, `ago` seconds before its batch arrives."""
+    """A match to be, `ago` seconds before its batch arrives. Clearing records of group 0 name none."""
 
     rule: int
     group: int
     ago: int
     level: Level
+    clearing: bool
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -149,7 +151,7 @@ def calls(scenario: Scenario) -> Iterator[Call]:
                 for n, item in enumerate(batch):
                     line += 1
                     time = now - item.ago * SECOND
-                    group = f"{grouping[item.rule]}/{item.group}"
+                    group = f"{grouping[item.rule]}/{item.group}" if item.group or not item.clearing else NONE
                     matches.append(
                         Match(
                             rule=f"r{item.rule}",
@@ -158,6 +160,7 @@ def calls(scenario: Scenario) -> Iterator[Call]:
                             level=item.level,
                             sample=Record(time=time, level=item.level, error_type=group, line=f"line {line}"),
                             followed=more or n + 1 < len(batch),
+                            clearing=item.clearing,
                         )
                     )
                 clock = now if at_end or more else matches[-1].time if matches else None
@@ -186,7 +189,10 @@ rule_settings = st.builds(
                 [None, None, None, ("pagerduty", "slack"), ("own-map", "discord"), (), ("not-configured",)]
             ),
             "resolve": st.builds(
-                ResolvePolicy, after_quiet=after_quiet, even_if_silent=st.integers(0, 3).map(bool).map(lambda b: not b)
+                ResolvePolicy,
+                after_quiet=after_quiet,
+                even_if_silent=st.sampled_from([False, False, False, True]),
+                when=st.sampled_from([None, Exists("recovered")]),
             ),
             "renotify": st.sampled_from([None, None, None, 7 * SECOND, HOUR]),
             "max_pages_per_hour": st.sampled_from([1, 2, 2, 50]),
@@ -200,9 +206,10 @@ rule_settings = st.builds(
 items = st.builds(
     Item,
     rule=st.sampled_from([0, 0, 1]),
-    group=st.integers(0, 3),
-    ago=st.one_of(st.sampled_from([0, 0, 1, 2, 3]), st.sampled_from([-3, 0, 5, 12, 40, 4000])),
+    group=st.sampled_from([0, 0, 0, 1, 1, 2, 3]),
+    ago=st.one_of(st.sampled_from([0, 0, 1, 2, 3]), st.sampled_from([-3, 0, 5, 12, 40, 90, 200, 4000])),
     level=st.sampled_from([Level.ERROR, Level.ERROR, Level.ERROR, Level.WARN, Level.FATAL, Level.PANIC]),
+    clearing=st.sampled_from([False] * 7 + [True]),
 )
 reads = st.builds(
     Read,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from sidecar.core.outbox import (
     after,
     backoff,
     plan,
+    wait_of,
 )
 from sidecar.core.outcome import Outcome, Result
 from sidecar.core.times import DAY, HOUR, MINUTE, SECOND
@@ -66,7 +68,7 @@ def test_a_page_that_certainly_was_not_received_is_cancelled_once_its_incident_r
     trigger, resolve = entry(attempts=3), entry(Action.RESOLVE)
     decision = plan([trigger, resolve])
     assert decision.cancel == (trigger, resolve)
-    assert decision.unreachable
+    assert decision.unheard
 
 
 def test_a_page_that_may_have_been_received_is_repeated_although_its_incident_resolved() -> None:
@@ -84,7 +86,28 @@ def test_cancelling_the_second_alert_is_not_told_as_unreachable() -> None:
     high_resolve = entry(Action.RESOLVE, high=True)
     decision = plan([settled(Action.TRIGGER, SettledAs.DELIVERED), high, resolve, high_resolve])
     assert decision.cancel == (high, high_resolve)
-    assert not decision.unreachable
+    assert not decision.unheard
+
+
+def test_both_alerts_of_one_incident_are_told_as_unheard_once() -> None:
+    low, high = entry(), entry(high=True)
+    resolves = [entry(Action.RESOLVE), entry(Action.RESOLVE, high=True)]
+    assert plan([low, high, *resolves]).unheard
+    low_cancelled = [settled(Action.TRIGGER, SettledAs.CANCELLED), high, resolves[1]]
+    assert not plan(low_cancelled).unheard
+
+
+def test_a_resolve_follows_a_trigger_that_was_given_up_but_may_have_arrived() -> None:
+    resolve = entry(Action.RESOLVE)
+    assert plan([settled(Action.TRIGGER, SettledAs.FAILED, maybe_received=True), resolve]).send is resolve
+
+
+def test_of_waiting_updates_only_the_last_is_sent_and_those_that_say_something() -> None:
+    first, noted, last = entry(Action.UPDATE), entry(Action.UPDATE, notes=("page refused",)), entry(Action.UPDATE)
+    assert plan([first, noted, last]).cancel == (first,)
+    assert plan([noted, last]).send is noted
+    assert plan([last]).send is last
+    assert plan([last, entry(Action.RESOLVE)]).cancel == (last,)
 
 
 def test_an_update_needs_no_trigger_of_its_own() -> None:
@@ -97,7 +120,7 @@ def test_an_empty_or_settled_lane_has_nothing_to_do() -> None:
 
 
 def next_after(outcome: Outcome, *, now: int = 0, jitter: float = 0.5, **changes: object):  # type: ignore[no-untyped-def]
-    return after(entry(attempts=1, **changes), outcome, now=now, give_up_after=DAY, jitter=jitter)
+    return after(entry(**{"attempts": 1, **changes}), outcome, now=now, give_up_after=DAY, jitter=jitter)
 
 
 def test_acceptance_settles() -> None:
@@ -133,11 +156,31 @@ def test_an_absurd_retry_after_is_capped() -> None:
 
 def test_a_page_is_given_up_after_its_time_and_not_before() -> None:
     failed = Outcome(result=Result.SERVER_ERROR)
-    before = next_after(failed, now=DAY - 1)
-    at_last = next_after(failed, now=DAY)
+    before = next_after(failed, now=DAY - 1, attempts=1000)
+    at_last = next_after(failed, now=DAY, attempts=1000)
     assert before.settled_as is None
     assert before.retry_at == DAY
     assert (at_last.settled_as, at_last.gave_up, at_last.fall_back) == (SettledAs.FAILED, True, True)
+
+
+def test_a_page_that_looks_old_is_still_tried_more_than_once() -> None:
+    step = next_after(Outcome(result=Result.SERVER_ERROR), now=30 * DAY)
+    assert (step.settled_as, step.retry_at) == (None, 30 * DAY + SECOND)
+
+
+def test_a_clock_set_back_gives_nothing_up_and_waits_no_longer() -> None:
+    step = next_after(Outcome(result=Result.SERVER_ERROR), now=-30 * DAY)
+    assert (step.settled_as, step.retry_at) == (None, -30 * DAY + SECOND)
+
+
+@pytest.mark.parametrize(("not_before", "wait"), [(0, 0), (-MINUTE, 0), (MINUTE, MINUTE), (DAY, 0)])
+def test_after_a_restart_only_what_the_service_may_have_asked_for_is_waited_for(not_before: int, wait: int) -> None:
+    assert wait_of(entry(not_before=HOUR + not_before), HOUR) == wait
+
+
+def test_rate_limiting_without_a_time_holds_everything_back_for_the_ordinary_wait() -> None:
+    step = next_after(Outcome(result=Result.RATE_LIMITED))
+    assert (step.pause_until, step.not_before) == (SECOND, 0)
 
 
 def test_a_message_that_is_gone_is_rendered_again_at_once() -> None:

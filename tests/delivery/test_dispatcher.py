@@ -1,210 +1,28 @@
-"""The dispatcher delivers in order, retries for as long as it must, and never lets one channel hold up another.
-
-Virtual time throughout: the event loop's clock jumps to the next timer.
-"""
+"""The dispatcher delivers in order, retries for as long as it must, and never lets one channel hold up another."""
 
 from __future__ import annotations
 
 import asyncio
-import io
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Callable
 
 import pytest
+from delivery_world import (
+    BROKEN,
+    EPOCH,
+    REFUSED,
+    FakeChannel,
+    FakeTransport,
+    World,
+    resolve,
+    status,
+)
 
-from sidecar.channels.base import Failure, Request, Response
-from sidecar.config.secrets import Secret
 from sidecar.core.decisions import SettledAs
-from sidecar.core.incidents import Incident, ResolveReason, State
-from sidecar.core.levels import Level
-from sidecar.core.notification import Action, Kind, Notification
-from sidecar.core.outbox import Entry, Progress
-from sidecar.core.outcome import Outcome, Result
-from sidecar.core.times import DAY, MINUTE, SECOND
-from sidecar.delivery.dispatcher import Dispatcher, Route
-from sidecar.telemetry.log import Log
-from sidecar.telemetry.telemetry import Telemetry
+from sidecar.core.notification import Action, Notification
+from sidecar.core.outbox import Progress
+from sidecar.core.times import DAY, MINUTE
 
 pytestmark = pytest.mark.looptime
-
-EPOCH = 1_800_000_000 * SECOND
-
-
-def wall() -> int:
-    return EPOCH + round(asyncio.get_running_loop().time() * SECOND)
-
-
-class FakeChannel:
-    """A channel whose bodies are `action count` and whose answers are outcomes in disguise."""
-
-    def __init__(self, name: str, *, pager: bool = False) -> None:
-        self.name, self.pager = name, pager
-
-    def render(self, notification: Notification, ref: str | None) -> bytes:
-        return f"{notification.action} {notification.count} {ref}".encode()
-
-    def request(self, body: bytes, *, routing_key: Secret | None, delayed: str | None, now: int) -> Request:
-        return Request(method="POST", url=self.name, headers={"delayed": delayed or ""}, body=body)
-
-    def classify(self, response: Response) -> Outcome:
-        if response.status < 300:
-            return Outcome(result=Result.ACCEPTED, ref=f"{self.name}-ref")
-        kinds = {429: Result.RATE_LIMITED, 500: Result.SERVER_ERROR}
-        wait = float(response.headers["retry-after"]) if "retry-after" in response.headers else None
-        return Outcome(
-            result=kinds.get(response.status, Result.REJECTED), permanent=response.status == 400, retry_after=wait
-        )
-
-    def bucket(self, routing_key: Secret | None) -> str:
-        return self.name
-
-
-def ok() -> Response:
-    return Response(status=200, headers={}, body=b"")
-
-
-def status(code: int, **headers: str) -> Response:
-    return Response(status=code, headers={k.replace("_", "-"): v for k, v in headers.items()}, body=b"")
-
-
-REFUSED = Failure(result=Result.CONNECTION_ERROR, never_sent=True, detail="refused")
-BROKEN = Failure(result=Result.CONNECTION_ERROR, never_sent=False, detail="broke")
-
-
-class FakeTransport:
-    """Answers from a script per channel, then accepts; remembers who was sent what, and when."""
-
-    def __init__(self, **scripts: Iterable[Response | Failure | asyncio.Event]) -> None:
-        self.scripts = {name: list(answers) for name, answers in scripts.items()}
-        self.sent: list[tuple[float, str, str]] = []
-        self.delays: list[str] = []
-
-    async def send(self, request: Request) -> Response | Failure:
-        self.sent.append((asyncio.get_running_loop().time(), request.url, request.body.decode()))
-        self.delays.append(request.headers["delayed"])
-        script = self.scripts.get(request.url, [])
-        answer = script.pop(0) if script else ok()
-        if isinstance(answer, asyncio.Event):
-            await answer.wait()
-            return ok()
-        return answer
-
-    def bodies(self, channel: str) -> list[str]:
-        return [body for _, name, body in self.sent if name == channel]
-
-
-class FakeStore:
-    """Commits at once, or not at all."""
-
-    def __init__(self) -> None:
-        self.working = True
-
-    def submit(self, statements: Iterable[Any]) -> asyncio.Future[None]:
-        list(statements)
-        commit: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self.working:
-            commit.set_result(None)
-        return commit
-
-
-class World:
-    """A dispatcher with everything around it faked."""
-
-    def __init__(self, transport: FakeTransport, *pagers: str, fallback: str | None = None, rate: int = 6000) -> None:
-        self.store = FakeStore()
-        self.log = io.StringIO()
-        self.telemetry = Telemetry(Log(stream=self.log, clock=lambda: 0.0))
-        self.telemetry.configure(rules=["r"], channels=["pd", "slack", "discord"], inputs=[])
-        self.transport = transport
-        self.told: list[tuple[str, tuple[str, ...], str]] = []
-        self.dispatcher = Dispatcher(
-            store=self.store,  # type: ignore[arg-type]
-            transport=transport,  # type: ignore[arg-type]
-            telemetry=self.telemetry,
-            clock=wall,
-            jitter=lambda: 0.5,
-            tell_others=lambda incident, channels, note: self.told.append((incident.id, channels, note)),
-        )
-        self.dispatcher.configure(
-            {
-                name: Route(
-                    channel=FakeChannel(name, pager=name in pagers),
-                    give_up_after=DAY,
-                    fallback_channel=fallback if name in pagers else None,
-                    events_per_minute=rate,
-                )
-                for name in ("pd", "slack", "discord")
-            },
-            {},
-            None,
-        )
-        self._number = 0
-
-    def incident(self, name: str = "i") -> Incident:
-        return Incident(
-            id=name,
-            dedup_key=f"luminalog-{name}",
-            rule="r",
-            kind=Kind.CRITICAL,
-            group_by=(),
-            group=(),
-            level=Level.FATAL,
-            count=1,
-            threshold=None,
-            window=None,
-            first_seen=EPOCH,
-            last_seen=EPOCH,
-            opened_at=EPOCH,
-            decided_at=EPOCH,
-            source="s",
-            seq=1,
-            followed=False,
-            channels=("pd", "slack"),
-            routing_key=None,
-            message="it broke",
-            error_type="E",
-            root_cause=None,
-            service=None,
-            host=None,
-            environment=None,
-            trace_id=None,
-            samples=[],
-        )
-
-    def admit(self, incident: Incident, channel: str, *actions: Action, **changes: Any) -> list[Entry]:
-        entries = []
-        for action in actions:
-            self._number += 1
-            fields: dict[str, Any] = {
-                "id": self._number,
-                "incident": incident.id,
-                "dedup_key": incident.dedup_key,
-                "rule": "r",
-                "level": Level.FATAL,
-                "channel": channel,
-                "pager": channel == "pd",
-                "routing_key": None,
-                "action": action,
-                "decided_at": wall(),
-                "first_seen": EPOCH,
-            }
-            entries.append(Entry(**{**fields, **changes}))
-        self.dispatcher.admit(entries, {incident.id: incident})
-        return entries
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self.dispatcher.run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
-
-
-def resolve(incident: Incident) -> None:
-    incident.state, incident.resolved_at, incident.resolve_reason = State.RESOLVED, EPOCH, ResolveReason.QUIET
 
 
 async def test_a_trigger_is_delivered_and_counted_as_a_page() -> None:
@@ -386,9 +204,8 @@ async def test_a_late_notification_says_so_and_a_prompt_one_does_not() -> None:
 
 async def test_what_was_being_sent_when_the_process_died_is_sent_again_at_once() -> None:
     world = World(FakeTransport(), "pd")
-    world.admit(
-        world.incident(), "pd", Action.TRIGGER, progress=Progress.SENDING, maybe_received=True, attempts=1, body=b"same"
-    )
+    began = {"progress": Progress.SENDING, "attempts": 1, "body": b"same", "body_for": "FakeChannel"}
+    world.admit(world.incident(), "pd", Action.TRIGGER, maybe_received=True, **began)
     async with world.running():
         await world.dispatcher.drained()
     assert world.transport.sent == [(0.0, "pd", "same")]
@@ -440,4 +257,4 @@ async def test_lanes_of_closed_incidents_are_forgotten() -> None:
     world.admit(incident, "slack", Action.TRIGGER, Action.RESOLVE)
     async with world.running():
         await world.dispatcher.drained()
-    assert not world.dispatcher._lanes
+    assert not world.dispatcher._incidents

@@ -228,10 +228,10 @@ async def test_a_path_without_a_file_is_forgotten_in_the_end(tmp_path: Path) -> 
     await tail.grace()
     tail.commit()
     await tail.look()
-    assert list(tail.tail._tracker.lineages) == [f"{tmp_path}/a.log"]
+    assert list(tail.tail._tracker.register.lineages) == [f"{tmp_path}/a.log"]
     tail.now += 2 * HOUR
     await tail.look()
-    assert list(tail.tail._tracker.lineages) == []
+    assert list(tail.tail._tracker.register.lineages) == []
 
 
 def refusing(monkeypatch: pytest.MonkeyPatch, name: str, error: int) -> list[str]:

@@ -1,15 +1,18 @@
-"""Random rotations, crashes and looks against a model that simply remembers everything that was written.
+"""Random applications, rotations, crashes and looks against a model of the disk (`tail_world`).
 
-What was written must be committed once, and in order; what was not can only be what no reader could have read, and
-then a possible loss was counted.
+Everything written and readable is committed once and in order; what could not be read was counted as a possible loss.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -23,187 +26,260 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from tail_driver import Driver
+from tail_world import SCHEMES, App, World, ids
 
 from sidecar.core.times import SECOND
+from sidecar.inputs.base import Batch
+from sidecar.inputs.tail import reading
 
-KEPT = 12
-"""Rotated files kept: more than any run makes, so that no rotation deletes anything."""
+TEXTS = ["+\n", "+\n+\n", "+", "+ half", "+" + "." * 600 + "\n", ("+" + "." * 600 + "\n") * 4]
+"""What an application writes at once: short and long lines, one without an end."""
+
+ACTIONS: dict[str, Callable[[World, App], None]] = {}
 
 
-class Log:
-    """One generation as the application wrote it."""
+def action(needs_file: bool) -> Callable[[Callable[[World, App], None]], Callable[[World, App], None]]:
+    """Register something that applications or rotation do, at any time; some of it to the file at the path."""
 
-    def __init__(self) -> None:
-        self.text = ""
-        self.lost = False
-        """Emptied without a copy, or deleted: a reader that was not quick enough cannot have it."""
-        self.seen = False
-        """The daemon has looked at it, so that it can know what it lost."""
-        self.vacant = False
-        """Nothing stood at the path when it was created: there may be nothing that it could be the successor of."""
-        self.saved = False
-        """The store knows of it."""
+    def register(act: Callable[[World, App], None]) -> Callable[[World, App], None]:
+        def guarded(world: World, app: App) -> None:
+            if not needs_file or world.there(app) is not None:
+                act(world, app)
 
-    def records(self, *, over: bool) -> list[str]:
-        *lines, rest = self.text.split("\n")
-        return [*lines, rest] if over and rest else lines
+        ACTIONS[act.__name__] = guarded
+        return act
+
+    return register
+
+
+@action(needs_file=False)
+def write_a_line(world: World, app: App) -> None:
+    world.write(app, "+\n")
+
+
+@action(needs_file=False)
+def reopen(world: World, app: App) -> None:
+    world.reopen(app)
+
+
+@action(needs_file=True)
+def rotate(world: World, app: App) -> None:
+    world.rotate(app)
+
+
+@action(needs_file=True)
+def rotate_and_create(world: World, app: App) -> None:
+    world.rotate(app)
+    world.create(app)
+
+
+@action(needs_file=True)
+def rotate_and_reopen(world: World, app: App) -> None:
+    world.rotate(app)
+    world.write(app, "+\n")
+    world.reopen(app)
+    world.write(app, "+\n")
+
+
+@action(needs_file=True)
+def copytruncate(world: World, app: App) -> None:
+    world.copy(app)
+    world.truncate(app)
+
+
+@action(needs_file=True)
+def empty(world: World, app: App) -> None:
+    world.truncate(app)
+
+
+@action(needs_file=True)
+def rewrite_shorter(world: World, app: App) -> None:
+    world.rewrite(app, "+\n")
+
+
+@action(needs_file=True)
+def rewrite_longer(world: World, app: App) -> None:
+    world.rewrite(app, ("+" + "." * 600 + "\n") * 8)
+
+
+@action(needs_file=True)
+def delete(world: World, app: App) -> None:
+    world.unlink(world.target(app))
+
+
+@action(needs_file=True)
+def delete_and_create(world: World, app: App) -> None:
+    world.unlink(world.target(app))
+    world.reopen(app)
+    world.write(app, "+\n")
+
+
+@action(needs_file=False)
+def compress(world: World, app: App) -> None:
+    world.compress(app)
+
+
+@action(needs_file=False)
+def restart_container(world: World, app: App) -> None:
+    world.restart_container(app)
+
+
+@action(needs_file=False)
+def move_directory(world: World, app: App) -> None:
+    world.move_directory()
+
+
+async def at_once(function: Callable[[], object]) -> object:
+    """Stand for `asyncio.to_thread`, which takes longer than a whole look."""
+    return function()
 
 
 class Tailing(RuleBasedStateMachine):
-    """The daemon runs or is down; the application writes and rotates all the time."""
+    """The daemon runs or is down; applications write and rotate all the time."""
 
-    pattern = "app.log"
-
-    @initialize()
-    def start(self) -> None:
+    @initialize(
+        names=st.sampled_from([["app.log"], ["app.log", "app-2.log"]]),
+        scheme=st.sampled_from(sorted(SCHEMES)),
+        link=st.booleans(),
+        inside=st.booleans(),
+        block=st.sampled_from([700, reading.BLOCK_BYTES]),
+    )
+    def start(self, names: list[str], scheme: str, link: bool, inside: bool, block: int) -> None:
         self.directory = tempfile.TemporaryDirectory()
-        self.root = Path(self.directory.name)
-        self.runner = asyncio.Runner()
-        self.driver = Driver(self.root, self.pattern)
+        self.runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)  # leaves the current loop alone
+        self.patches = contextlib.ExitStack()
+        self.patches.enter_context(mock.patch.object(reading, "BLOCK_BYTES", block))
+        self.patches.enter_context(mock.patch.object(asyncio, "to_thread", at_once))
+        patterns = ["logs/app*" if inside else f"logs/{name}" for name in names]
+        self.driver = Driver(Path(self.directory.name), *patterns, exclude=("*.gz", "*.tmp"))
+        self.world = World(self.driver, names, scheme, link=link)
         self.up = True
-        self.crashed = False
-        self.number = 0
-        self.logs = [Log()]
-        self.late: set[str] = set()
-        self.open_late: Log | None = None
-        """The log whose writer may still have it open under the name app.log.1."""
-        self.write(1, False)
+        for app in self.world.apps:
+            self.world.write(app, "+\n")
         self.look()
         self.driver.commit()
+        self.world.saved()
 
     def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
         try:
-            if hasattr(self, "driver"):
-                self.check()
-                self.driver.tail.close()
+            self.check()
         finally:
-            if hasattr(self, "runner"):
-                self.runner.close()
-                self.directory.cleanup()
-
-    # What the application and its log rotation do.
-
-    def line(self, size: int) -> str:
-        self.number += 1
-        return f"{self.number:05}" + "." * size
+            self.driver.tail.close()
+            self.world.close()
+            self.patches.close()
+            self.runner.close()
+            self.directory.cleanup()
 
     @property
-    def exists(self) -> bool:
-        return (self.root / "app.log").exists()
+    def committed(self) -> set[str]:
+        return ids("\n".join(line.decode() for _, line in self.driver.committed))
 
-    @rule(count=st.integers(1, 4), long=st.booleans())
-    def write(self, count: int, long: bool) -> None:
-        text = "".join(self.line(600 if long else number % 3) + "\n" for number in range(count))
-        if not self.exists:
-            self.logs[-1].vacant = True
-        self.logs[-1].text += text
-        self.driver.write("app.log", text)
+    # What applications and rotation do.
 
-    @precondition(lambda self: self.exists)
+    @rule(app=st.integers(0, 1), text=st.sampled_from(TEXTS))
+    def write(self, app: int, text: str) -> None:
+        self.world.write(self.world.apps[app % len(self.world.apps)], text)
+
+    @rule(app=st.integers(0, 1), name=st.sampled_from(sorted(ACTIONS)))
+    def act(self, app: int, name: str) -> None:
+        ACTIONS[name](self.world, self.world.apps[app % len(self.world.apps)])
+
     @rule()
-    def write_half_a_line(self) -> None:
-        text = self.line(2)
-        self.logs[-1].text += text
-        self.driver.write("app.log", text)
-
-    def shift(self) -> None:
-        for old in range(KEPT - 1, 0, -1):
-            if (self.root / f"app.log.{old}").exists():
-                self.driver.rename(f"app.log.{old}", f"app.log.{old + 1}")
-        assert not (self.root / f"app.log.{KEPT}").exists()
-
-    def leave(self) -> None:
-        log = self.logs[-1]
-        if log.vacant and not log.saved:
-            log.lost, log.seen = True, False
-        self.logs.append(Log())
-        self.logs[-1].vacant = log.lost
-
-    @property
-    def rotatable(self) -> bool:
-        return self.exists and len(self.logs) < KEPT - 1
-
-    @precondition(lambda self: self.rotatable)
-    @rule(create=st.booleans())
-    def rotate(self, create: bool) -> None:
-        self.shift()
-        self.driver.rename("app.log", "app.log.1")
-        self.open_late = self.logs[-1]
-        self.leave()
-        if create:
-            (self.root / "app.log").touch()
-            self.driver.stamp("app.log")
-
-    @precondition(lambda self: self.open_late is not None)
-    @rule()
-    def write_late(self) -> None:
-        assert self.open_late is not None
-        text = self.line(3)
-        self.late.add(text)
-        if not self.open_late.text or self.open_late.text.endswith("\n"):
-            text += "\n"
-        else:
-            self.late.add(self.open_late.text.rpartition("\n")[2])
-            text = "\n" + text + "\n"
-        self.open_late.text += text
-        self.driver.write("app.log.1", text)
-
-    @precondition(lambda self: self.rotatable and self.logs[-1].text)
-    @rule(look=st.booleans())
-    def copytruncate(self, look: bool) -> None:
-        self.shift()
-        self.open_late = None
-        self.driver.copy("app.log", "app.log.1")
-        if look:
-            self.look()
-        self.driver.truncate("app.log")
-        self.leave()
-
-    @precondition(lambda self: self.exists)
-    @rule()
-    def empty(self) -> None:
-        self.driver.truncate("app.log")
-        self.logs[-1].lost = True
-        self.logs.append(Log())
-
-    @precondition(lambda self: self.exists)
-    @rule()
-    def delete(self) -> None:
-        (self.root / "app.log").unlink()
-        self.logs[-1].lost = True
-        self.logs.append(Log())
+    def permissions(self) -> None:
+        self.world.denied = not self.world.denied
+        self.world.hindered = True
 
     # What the daemon does.
 
-    @rule()
-    def look(self) -> None:
-        if self.up:
-            self.logs[-1].seen = self.exists
+    def _look(self) -> None:
+        really = os.open
+
+        def refuses(path: str | Path, *args: int) -> int:
+            # The applications of the model name their files by a Path.
+            if self.world.denied and isinstance(path, str):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+            return really(path, *args)
+
+        with mock.patch.object(os, "open", refuses):
             self.runner.run(self.driver.look())
 
+    @precondition(lambda self: self.up)
     @rule()
-    def let_time_pass(self) -> None:
-        self.open_late = None
-        self.driver.now += 11 * SECOND
-        self.look()
+    def look(self) -> None:
+        self._look()
+        self.world.looked()
 
     @precondition(lambda self: self.up)
-    @rule(data=st.data())
-    def commit(self, data: st.DataObject) -> None:
-        waiting = len(self.driver.pipeline.open)
-        count = data.draw(st.integers(0, waiting))
+    @rule()
+    def let_time_pass(self) -> None:
+        self.driver.now += 11 * SECOND
+        self.look()
+        self.world.time_passed()
+
+    @precondition(lambda self: self.up)
+    @rule(actions=st.lists(st.sampled_from(["write_a_line", *sorted(ACTIONS)]), min_size=1, max_size=4))
+    def look_while_things_happen(self, actions: list[str]) -> None:
+        """Let something happen between the scan and its conclusions, and while each of the first batches is taken."""
+        scan, put = self.driver.tail._scanner.scan, self.driver.pipeline.put
+        app = self.world.apps[0]
+
+        def happens() -> None:
+            if actions:
+                ACTIONS[actions.pop(0)](self.world, app)
+
+        def scanning() -> object:
+            found = scan()
+            happens()
+            return found
+
+        async def taking(batch: Batch) -> None:
+            assert len(batch.data) <= reading.BLOCK_BYTES
+            happens()
+            await put(batch)
+
+        with (
+            mock.patch.object(self.driver.tail._scanner, "scan", scanning),
+            mock.patch.object(self.driver.pipeline, "put", taking),
+        ):
+            self._look()
+
+    @precondition(lambda self: self.up)
+    @rule(every=st.integers(2, 9))
+    def look_at_a_failing_disk(self, every: int) -> None:
+        really, count = os.pread, 0
+
+        def fails(fd: int, length: int, offset: int) -> bytes:
+            nonlocal count
+            count += 1
+            if count % every == 0:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return really(fd, length, offset)
+
+        with mock.patch.object(os, "pread", fails):
+            self._look()
+        self.world.failed()
+
+    @precondition(lambda self: self.up)
+    @rule(count=st.sampled_from([1, 2, 3, None]))
+    def commit(self, count: int | None) -> None:
         self.driver.commit(count)
-        self.logs[-1].saved = self.logs[-1].saved or (count == waiting and self.logs[-1].seen)
+        if not self.driver.pipeline.open:
+            self.world.saved()
 
     @precondition(lambda self: self.up)
     @rule(clean=st.booleans())
     def stop(self, clean: bool) -> None:
-        self.crashed = self.crashed or not clean
-        if clean:
-            self.logs[-1].seen = self.logs[-1].saved = self.exists
+        if clean and not self.world.denied:
+            there = self.world.at_hand()
             self.runner.run(self.driver.tail.drain(self.driver.pipeline))
             self.driver.commit()
+            self.world.looked()
+            self.world.saved()
+            assert there <= self.committed
         self.driver.tail.close()
+        self.world.stopped(self.committed)
         self.up = False
 
     @precondition(lambda self: not self.up)
@@ -215,55 +291,45 @@ class Tailing(RuleBasedStateMachine):
     # What must hold.
 
     @invariant()
-    def nothing_is_doubled(self) -> None:
-        if hasattr(self, "driver"):
-            lines = [line for _, line in self.driver.committed]
-            assert len(set(lines)) == len(lines)
+    def nothing_is_doubled_or_mixed(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        lines = [line.decode() for _, line in self.driver.committed]
+        found = [one for line in lines for one in sorted(ids(line))]
+        assert len(set(found)) == len(found)
+        texts = [text for file in self.world.every for text in file.history]
+        assert all(any(line in text for text in texts) for line in lines)
 
     def check(self) -> None:
+        """Leave everything alone, and look until nothing more can be found."""
+        world = self.world
+        if world.away:
+            world.move_directory()
+        world.denied = False
         if not self.up:
             self.start_again()
-        self.let_time_pass()
-        self.let_time_pass()
-        self.let_time_pass()
+        for _ in range(4):
+            self.let_time_pass()
         self.driver.commit()
-        over = [*(log.records(over=True) for log in self.logs[:-1]), self.logs[-1].records(over=not self.exists)]
-        expected = {record for records in over for record in records}
-        got = [line.decode() for _, line in self.driver.committed]
-        missing = expected - set(got)
-        if self.pattern != "app.log":
-            # A file that is followed under its own name is never over, and so is its unfinished last line.
-            missing -= {log.text.rpartition("\n")[2] for log in self.logs}
-        lost = [(log, set(records)) for log, records in zip(self.logs, over, strict=True) if log.lost]
-        for log, records in lost:
-            if missing & records and log.seen and not self.crashed:
-                assert self.driver.losses()
-            missing -= records
-        assert not missing
-        if not lost:
-            assert self.driver.losses() == []
-        # A line whose end was lost is the beginning of one that was written.
-        assert all(any(record.startswith(line) for record in expected) for line in set(got) - expected)
-        # A line without an end waits for its end before it counts as one.
-        late = self.late | {log.text.rpartition("\n")[2] for log in self.logs}
-        path = f"tail:{self.root}/app.log"
-        lines = [line.decode() for source, line in self.driver.committed if source == path]
-        in_order = [line[:5] for line in lines if line not in late]
-        assert in_order == sorted(in_order)
-        assert len({line[:5] for line in got}) == len(got)
+        self.nothing_is_doubled_or_mixed()
+        assert world.must <= self.committed
+        if world.accountable - self.committed - world.must:
+            assert self.driver.losses()
+        if not world.destroyed:
+            assert not self.driver.losses()
+        for app in () if world.hindered else world.apps:
+            source = f"tail:{world.root}/logs/{app.name}"
+            lines = [line.decode() for one, line in self.driver.committed if one == source]
+            # A line without an end waits for its end before it counts as one.
+            order = [one for line in lines if world.held_line(line) for one in sorted(ids(line) - world.late)]
+            assert order == sorted(order)
 
 
-class TailingInsideTheGlob(Tailing):
-    """Rotated files and copies are matched by the glob themselves."""
-
-    pattern = "app.log*"
-
-
-@pytest.mark.parametrize("machine", [Tailing, TailingInsideTheGlob])
-def test_everything_written_is_committed_once_and_in_order(machine: type[Tailing]) -> None:
-    """Whatever rotation, truncation, deletion and crashes do between the looks."""
+@pytest.mark.parametrize("seed", [None])
+def test_everything_readable_is_committed_once_and_in_order(seed: int | None) -> None:
+    """Whatever rotation, truncation, deletion, failing disks and crashes do between and during the looks."""
     run_state_machine_as_test(
-        machine,
+        Tailing,
         settings=settings(
             max_examples=int(os.environ.get("TAIL_EXAMPLES", "40")),
             stateful_step_count=25,

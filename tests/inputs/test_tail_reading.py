@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tail_driver import Driver
 
-from sidecar.inputs.tail.tracker import BLOCK_BYTES
+from sidecar.inputs.tail.reading import BLOCK_BYTES
 
 
 async def test_reads_what_is_appended(tmp_path: Path) -> None:

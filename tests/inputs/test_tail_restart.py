@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from tail_driver import Driver, long_lines, numbers
 
+from sidecar.core.times import HOUR
+
 
 @pytest.fixture(params=["outside the glob", "inside the glob"])
 def tail(request: pytest.FixtureRequest, tmp_path: Path) -> Driver:
@@ -167,11 +169,12 @@ async def test_a_compressed_generation_is_a_possible_loss(tail: Driver) -> None:
     tail.start()
     tail.write("app.log", "second\n")
     assert await tail.lines() == ["1", "second"]
+    await tail.grace()
     assert tail.losses() == [("possible_loss", str(tail.path("app.log")), "vanished")]
 
 
 async def test_a_file_deleted_while_down_is_a_possible_loss_after_a_while(tail: Driver) -> None:
-    """Its file system may be mounted late: only then its row is deleted."""
+    """Its file system may be mounted late: only then it is given up, and in the end its row is deleted."""
     tail.write("app.log", "1\nunfinished")
     await tail.look()
     tail.restart()
@@ -181,7 +184,11 @@ async def test_a_file_deleted_while_down_is_a_possible_loss_after_a_while(tail: 
     await tail.grace()
     await tail.lines()
     assert tail.losses() == [("possible_loss", str(tail.path("app.log")), "vanished")]
+    tail.restart()
+    tail.now += 2 * HOUR
+    await tail.lines()
     assert not any("/file/" in key for key in tail.store)
+    assert len(tail.losses()) == 1
 
 
 async def test_a_file_system_that_is_mounted_late_loses_nothing(tmp_path: Path) -> None:
@@ -216,6 +223,7 @@ async def test_a_reused_inode_is_no_proof(tmp_path: Path) -> None:
         *(f"a {number:03}" for number in range(20)),
         *(f"b {number:03}" for number in range(30)),
     ]
+    await tail.grace()
     assert len(tail.losses()) == 1
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tail_driver import Driver, long_lines, numbers
 
-from sidecar.core.times import SECOND
+from sidecar.core.times import HOUR, SECOND
 
 
 @pytest.fixture(params=["outside the glob", "inside the glob"])
@@ -70,7 +70,7 @@ async def test_a_rotated_file_ends_its_stream(tail: Driver) -> None:
 
 
 async def test_a_deleted_file_is_read_to_its_end(tail: Driver) -> None:
-    """It is held open: what was written before the deletion is not lost, and its row goes."""
+    """It is held open: what was written before the deletion is not lost, and its row goes in the end."""
     tail.write("app.log", "1\n")
     await tail.look()
     tail.write("app.log", "2")
@@ -78,6 +78,8 @@ async def test_a_deleted_file_is_read_to_its_end(tail: Driver) -> None:
     await tail.look()
     await tail.grace()
     assert await tail.lines() == ["1", "2"]
+    tail.now += 2 * HOUR
+    await tail.lines()
     assert not any("/file/" in key for key in tail.store)
     assert tail.losses() == []
 
@@ -275,6 +277,7 @@ async def test_an_emptied_file_is_read_from_its_beginning(tail: Driver) -> None:
     tail.truncate("app.log")
     tail.write("app.log", "2\n")
     assert await tail.lines() == ["first line", "2"]
+    await tail.grace()
     assert tail.events.named("truncated") == [("truncated", str(tail.path("app.log")))]
     assert tail.losses() == [("possible_loss", str(tail.path("app.log")), "truncated")]
 

@@ -108,45 +108,45 @@ class TailFiles:
         try:
             await self._rescan()
             await self._save(sink)
-            for lineage in sorted(self._tracker.lineages.values(), key=lambda one: one.unread):
+            for lineage in sorted(self._tracker.register.lineages.values(), key=lambda one: one.unread):
                 await self._drain(lineage, sink)
         finally:
             self.close()
 
     def committed(self, rows: list[PositionRow]) -> None:
-        """The rows are on disk: files whose rows were deleted need not be known any longer."""
-        self._tracker.committed(row.key for row in rows if row.value is None)
+        """The rows are on disk: files that are finished thereby need not be known any longer."""
+        self._tracker.endings.committed(rows)
 
     def is_idle(self, source: str) -> bool:
         """Whether a source has nothing to read right now, so that the wall clock may stand for its own.
 
         One that is not followed (any longer) has nothing to read.
         """
-        lineage = self._tracker.lineages.get(source.removeprefix(SOURCE_PREFIX))
-        return lineage is None or self._tracker.nothing_beyond(lineage)
+        lineage = self._tracker.register.lineages.get(source.removeprefix(SOURCE_PREFIX))
+        return lineage is None or self._tracker.reader.nothing_beyond(lineage)
 
     @property
     def lag(self) -> int:
         """Bytes of known files that are not read yet."""
-        return sum(lineage.unread for lineage in self._tracker.lineages.values())
+        return sum(lineage.unread for lineage in self._tracker.register.lineages.values())
 
     def close(self) -> None:
         """Close every file. What was not read yet is found again from the positions."""
-        self._tracker.holdings.close_all()
+        self._tracker.register.holdings.close_all()
 
     # A look.
 
     async def _rescan(self) -> Scan:
         scan = await asyncio.to_thread(self._scanner.scan)
         self._tracker.apply(scan)
-        for lineage in self._tracker.lineages.values():
+        for lineage in self._tracker.register.lineages.values():
             self._enqueue(lineage)
         self._report()
         self.looked = True
         return scan
 
     def _settle_all(self) -> None:
-        for lineage in list(self._tracker.lineages.values()):
+        for lineage in list(self._tracker.register.lineages.values()):
             self._settle(lineage)
         self._report()
 
@@ -161,7 +161,7 @@ class TailFiles:
         return changed
 
     def _settle(self, lineage: Lineage) -> None:
-        self._tracker.settle(lineage)
+        self._tracker.settler.settle(lineage)
         self._enqueue(lineage)
 
     def _enqueue(self, lineage: Lineage) -> None:
@@ -169,7 +169,7 @@ class TailFiles:
             self._live[lineage] = None
 
     def _report(self) -> None:
-        lineages = self._tracker.lineages.values()
+        lineages = self._tracker.register.lineages.values()
         self._events.lag(self.lag)
         self._events.files(sum(not one.done for lineage in lineages for one in lineage.generations()))
 
@@ -193,7 +193,7 @@ class TailFiles:
         if generation.readable:
             await self._read(generation, sink, grow=True)
             if not generation.unread:
-                self._tracker.settle(lineage)
+                self._tracker.settler.settle(lineage)
         else:
             await self._finish(generation, sink)
         if self._next(lineage) is not None:
@@ -204,7 +204,7 @@ class TailFiles:
     def _next(self, lineage: Lineage) -> Generation | None:
         """Return the oldest generation that has something to hand over."""
         for generation in lineage.generations():
-            if generation.readable or self._tracker.is_over(generation):
+            if generation.readable or self._tracker.endings.is_over(generation):
                 return generation
         return None
 
@@ -216,32 +216,32 @@ class TailFiles:
                     await self._read(generation, sink, grow=False)
                 else:
                     await self._finish(generation, sink)
-            self._tracker.settle(lineage)
+            self._tracker.settler.settle(lineage)
 
     async def _read(self, generation: Generation, sink: Sink, *, grow: bool) -> None:
-        block = self._tracker.read(generation)
+        block = self._tracker.reader.read(generation)
         if block is None:
             return
         progress = Progress(
-            position=self._tracker.position(generation, block.known, block.seen.modified),
+            position=self._tracker.register.position(generation, block.known),
             base=generation.base or 0,
             seed=generation.seed,
         )
-        key = self._tracker.key(generation)
+        key = self._tracker.register.key(generation)
 
         def positions(consumed: Consumed) -> list[PositionRow]:
             return [row(key, progress.at(consumed))]
 
         end = block.known.offset
-        at_end = end >= block.seen.size and self._tracker.nothing_beyond(generation.lineage, generation, end)
+        at_end = end >= block.seen.size and self._tracker.reader.nothing_beyond(generation.lineage, generation, end)
         await self._put(sink, generation, block.data, at_end=at_end, final=False, positions=positions)
-        self._tracker.advance(generation, block, grow=grow)
+        self._tracker.reader.advance(generation, block, grow=grow)
 
     async def _finish(self, generation: Generation, sink: Sink) -> None:
-        ending = self._tracker.ending(generation)
-        at_end = self._tracker.nothing_beyond(generation.lineage)
+        ending = self._tracker.endings.ending(generation)
+        at_end = self._tracker.reader.nothing_beyond(generation.lineage)
         await self._put(sink, generation, b"", at_end=at_end, final=True, positions=lambda _: ending.rows)
-        self._tracker.end(ending)
+        self._tracker.endings.end(ending)
 
     async def _put(
         self,
@@ -270,7 +270,7 @@ class TailFiles:
 
     async def _save(self, sink: Sink) -> None:
         """Hand over the rows of files that begin, all in one batch."""
-        rows = list(self._tracker.unsaved)
+        rows = list(self._tracker.register.unsaved)
         if not rows:
             return
         name = f"tail:{self.name}"
@@ -285,4 +285,4 @@ class TailFiles:
                 positions=lambda _: rows,
             )
         )
-        del self._tracker.unsaved[: len(rows)]
+        del self._tracker.register.unsaved[: len(rows)]

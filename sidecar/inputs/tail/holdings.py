@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable
 
 import msgspec
 
 from sidecar.core.following import Identity
 from sidecar.inputs.tail.disk import Opened
-from sidecar.inputs.tail.lineage import Generation, Lineage
+from sidecar.inputs.tail.lineage import Generation
 
 MAX_OPEN_FILES = 256
 """The least used files beyond this are closed: a quarter of the usual soft limit of 1,024 descriptors."""
@@ -34,26 +33,10 @@ class Holdings:
         """Return whose file it is."""
         return self._owners.get(identity)
 
-    def unseen_by(self, lineage: Lineage) -> Callable[[Identity], bool]:
-        """Return a test of whether nothing is known of a file: nobody has read from it, and it is no copy."""
-
-        def unseen(identity: Identity) -> bool:
-            owner = self._owners.get(identity)
-            return owner is None or (owner.unproven and owner.copy_of is None and owner.lineage is not lineage)
-
-        return unseen
-
-    def free_for(self, generation: Generation) -> Callable[[Identity], bool]:
-        """Return a test of whether a file can be given to `generation`.
-
-        A file that nobody has read from is free even if it has an owner: it may be just the copy that is looked for.
-        """
-
-        def free(identity: Identity) -> bool:
-            owner = self._owners.get(identity)
-            return owner is None or owner is generation or owner.unproven
-
-        return free
+    def is_nobodys(self, identity: Identity) -> bool:
+        """Whether nothing was read of a file: it has no owner, or one that does not know yet what it is."""
+        owner = self._owners.get(identity)
+        return owner is None or owner.unproven
 
     def claim(self, generation: Generation) -> None:
         """Make the file that is not open, but remembered, the generation's own."""

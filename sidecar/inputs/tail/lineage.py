@@ -1,4 +1,4 @@
-"""The state of followed files. No I/O: what changes it is in `tracker.py`.
+"""The state of followed files. No I/O: what changes it is in the rooms around `register.py`.
 
 A `Lineage` is a path that a glob matched. A `Generation` is one log that stood there: content, not an inode. Rotation
 moves it under another name and copytruncate into another file; it goes on being the same stream at the same offset.
@@ -14,12 +14,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sidecar.core.following import Remembered
+from sidecar.inputs.tail.disk import Sighting
 
 SOURCE_PREFIX = "tail:"
 """What stands before the path in the name of a source."""
 
 MAX_EARLIER = 8
 """Finished files remembered of each lineage: log directories seldom keep more uncompressed generations."""
+
+MAX_TARGETS = 4
+"""Places remembered to which a symbolic link pointed: more than change while the daemon is restarted."""
 
 
 @dataclass(slots=True, eq=False)
@@ -35,6 +39,11 @@ class Generation:
     size: int = 0
     """As last seen; what is to be read now ends here."""
     modified: int = -1
+    sighted: int = -1
+    """Last modification as its path showed it, before it was verified that this is still the same log."""
+    there: int = -1
+    """Last modification when it certainly stood at its path: what came there after it is younger, whatever a late
+    writer does to it."""
     fd: int | None = None
     settled: bool = False
     """Its content was verified so long after its last modification that another would show in the time."""
@@ -45,6 +54,8 @@ class Generation:
     seed: bytes = b""
     left_at: int | None = None
     """When it was last seen to have left its path, or to be missing, or to be written to after that. Wall clock."""
+    emptied: bool = False
+    """Its file was emptied or overwritten: what was not read of it can only stand in a copy."""
     done: bool = False
     """Rotated and read to its end, but still matched by a glob."""
     lost: bool = False
@@ -55,6 +66,8 @@ class Generation:
     """New, and nothing read yet: it may turn out to be a copy of another log."""
     copy_of: Generation | None = None
     """It is a copy of this one, as far as can be seen: not read as long as it is."""
+    copies: dict[Generation, None] = field(default_factory=dict)
+    """Those that are, or were taken for, copies of this one."""
 
     @property
     def unread(self) -> int:
@@ -72,6 +85,12 @@ class Generation:
             self is self.lineage.current and self.left_at is None and not self.lineage.failing
         )
 
+    def looks_like(self, seen: Sighting) -> bool:
+        """Whether nothing shows that its file, closed when it was read to its end, has changed."""
+        return (
+            seen.identity == self.known.identity and seen.size == self.known.offset and seen.modified == self.modified
+        )
+
 
 @dataclass(slots=True, eq=False)
 class Lineage:
@@ -84,6 +103,8 @@ class Lineage:
     """Those that have left the path, oldest first."""
     earlier: deque[Remembered] = field(default_factory=lambda: deque(maxlen=MAX_EARLIER))
     """Those that are finished and forgotten."""
+    targets: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_TARGETS))
+    """Where the file at the path really stood, last one last."""
     number: int = 0
     """The number given last."""
     trouble: str | None = None
@@ -91,9 +112,13 @@ class Lineage:
     failing: bool = False
     """The last look met that trouble again."""
     left_modified: int | None = None
-    """Last modification of the file that left the path last, nanoseconds by the file system's clock."""
+    """What came to the path after the file that left it last was modified no earlier, by the file system's clock."""
+    gap: tuple[int, int] | None = None
+    """Files that came and went unseen could not be read: modified last since then, and when that was found out."""
     empty_since: int | None = None
     """Wall clock when its last generation was finished."""
+    stone: str | None = None
+    """Key of the row that remembers that one."""
 
     @property
     def source(self) -> str:

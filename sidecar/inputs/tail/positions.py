@@ -29,9 +29,11 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     """Where the file was last seen."""
     known: Remembered
     modified: int
-    """The file's last modification when it was read, nanoseconds by the file system's clock."""
+    """The file's last modification when it was last seen at its path, nanoseconds by the file system's clock."""
     done: bool = False
     """Rotated and read to its end; kept because a glob still matches it."""
+    over: int | None = None
+    """The last file of a lineage, finished then by the wall clock: remembered should it, or its successor, turn up."""
     earlier: tuple[Remembered, ...] = ()
     """Files of the lineage before it, so that they are never taken for new ones."""
     stream: bytes = b""

@@ -10,6 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+
+import msgspec
 
 from sidecar.core.following import (
     HEAD_BYTES,
@@ -19,140 +22,170 @@ from sidecar.core.following import (
     is_rotated_name,
     likeness,
     rotation_count,
-    shares_stem,
     unchanged,
 )
-from sidecar.inputs.tail.disk import Opened, Sighting, base_name, entries, observe, open_file, same_bytes, sight
+from sidecar.inputs.tail.disk import Opened, Sighting, base_name, observe, open_file, same_bytes, sight
+from sidecar.inputs.tail.listing import Listing
 
 _MAX_OPENED = 1_000
-"""Files looked into for one lost log: about 20 ms. Directories that hold more keep them for other reasons."""
+"""Files looked into for one lost log: about 20 ms. Nobody keeps so many generations."""
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """Where the logs of one lineage are, and what rotation may make of their names."""
+
+    listings: Sequence[Listing]
+    names: Sequence[str]
+    """Base names under which its files were found: that of the path, and those of a symbolic link's targets."""
+    former: Sequence[str]
+    """Where a symbolic link pointed before."""
+
+    def is_rotated(self, path: str) -> bool:
+        """Whether a file's name says that it is a generation of this lineage."""
+        candidate = base_name(path)
+        return any(is_rotated_name(name, candidate) for name in self.names)
+
+    def rotated(self) -> Iterator[str]:
+        """Yield the paths of all that are."""
+        for listing in self.listings:
+            yield from listing.rotated(self.names)
 
 
 def find(
     known: Remembered,
-    path: str,
-    directories: Iterable[str],
+    around: Surroundings,
     *,
-    free: Callable[[Identity], bool],
+    free: Callable[[Opened], bool],
+    nobodys: Callable[[Identity], bool],
     shorter: bool,
+    now: int,
 ) -> Opened | None:
-    """Find the file that holds what was read as `known` when it stood at `path`, and open it.
+    """Find the file that holds what was read as `known`, and open it. Raise OSError if it is there and cannot be.
 
-    `free` says whether a file belongs to nobody yet. With `shorter` a copy made before the last bytes were read
-    will do, if there is no better one: it proves that the rest of the file was read.
+    `free` says whether a file can be had, `nobodys` whether nobody even claims it. With `shorter` a copy made before
+    the last bytes were read will do, if there is no better one: it proves that the rest of the file was read.
     """
-    name = base_name(path)
     second: Opened | None = None
-    for candidate in _candidates(known, name, directories):
-        opened = _open(candidate, known)
+    own = [path for listing in around.listings for path in listing.with_inode(known.identity.inode)]
+    others = (path for path in _others(known, around, nobodys, now) if path not in own)
+    for path in islice(chain(own, others), _MAX_OPENED):
+        try:
+            opened = open_file(path, known)
+        except OSError:
+            if path in own:
+                raise
+            continue
         if opened is None:
             continue
-        likely = Likeness.NONE
-        if free(opened.seen.identity):
-            likely = likeness(known, opened.seen, rotated_name=is_rotated_name(name, base_name(candidate)))
-        if likely in (Likeness.SAME, Likeness.COPY):
+        likely = likeness(known, opened.seen, rotated_name=around.is_rotated(path))
+        if likely in (Likeness.SAME, Likeness.COPY) and free(opened):
             if second is not None:
                 os.close(second.fd)
             return opened
-        if likely is Likeness.SHORTER_COPY and shorter and second is None:
+        if likely is Likeness.SHORTER_COPY and shorter and second is None and free(opened):
             second = opened
         else:
             os.close(opened.fd)
     return second
 
 
+def _others(known: Remembered, around: Surroundings, nobodys: Callable[[Identity], bool], now: int) -> Iterator[str]:
+    """Yield the paths of files that may be copies: what their names promise comes first."""
+    yield from around.rotated()
+    if known.proves:
+        for listing in around.listings:
+            yield from listing.with_head(known.head, nobodys, now)
+
+
+class Unseen(msgspec.Struct, frozen=True):
+    """A generation that came and went between two looks, or one that was written to after it had been finished."""
+
+    opened: Opened
+    read: Remembered | None
+    """What was read of it."""
+
+
 def between(
     modified: tuple[int, int | None],
-    path: str,
-    directories: Iterable[str],
+    around: Surroundings,
     *,
-    unseen: Callable[[Identity], bool],
+    unseen: Callable[[Opened], bool],
     earlier: Sequence[Remembered],
     successor: int | None,
-) -> list[Opened]:
-    """Open the generations of `path` that came and went without being seen, oldest first.
+) -> tuple[list[Unseen], OSError | None]:
+    """Open the generations of which something is unread and nobody knows, oldest first; say if any could not be read.
 
     They were modified last between two times in nanoseconds, of which the first is that of the generation that was
-    read last; they are neither one of those that were read `earlier` nor a copy of one, and no copy of the `successor`.
+    read last; they are not what was read `earlier`, nor a copy of that or of the `successor`.
     """
-    opened: dict[Identity, Opened] = {}
-    for sighting in _generations(modified, base_name(path), directories):
-        if sighting.identity in opened or not unseen(sighting.identity):
+    found: dict[Identity, Unseen] = {}
+    trouble: OSError | None = None
+    for sighting in _generations(modified, around):
+        try:
+            opened = open_file(sighting.path)
+        except OSError as error:
+            trouble = error
             continue
-        one = _open(sighting.path, None)
-        if one is None:
+        if opened is None:
             continue
-        if _was_read(one, earlier) or (successor is not None and is_beginning_of(one.fd, successor)):
-            os.close(one.fd)
+        identity = opened.seen.identity
+        try:
+            read = _read_before(opened, earlier)
+            news = (
+                identity not in found
+                and unseen(opened)
+                and (read is None or read.offset < opened.seen.size)
+                and (successor is None or not is_beginning_of(opened.fd, successor))
+            )
+        except OSError as error:
+            trouble, news = error, False
+        if news:
+            found[identity] = Unseen(opened, read)
         else:
-            opened[one.seen.identity] = one
-    return list(opened.values())
+            os.close(opened.fd)
+    return list(found.values()), trouble
 
 
-def _generations(modified: tuple[int, int | None], name: str, directories: Iterable[str]) -> list[Sighting]:
+def _generations(modified: tuple[int, int | None], around: Surroundings) -> list[Sighting]:
     """Return rotated generations modified last between two times, oldest first."""
     since, until = modified
     found: list[Sighting] = []
-    for directory in dict.fromkeys(directories):
-        for entry, _ in entries(directory):
-            if is_rotated_name(name, entry):
-                with contextlib.suppress(OSError):
-                    sighting = sight(f"{directory}/{entry}")
-                    if sighting is None or sighting.modified < since:
-                        continue
-                    if until is None or sighting.modified <= until:
-                        found.append(sighting)
+    for path in (*around.former, *around.rotated()):
+        with contextlib.suppress(OSError):
+            sighting = sight(path)
+            if sighting is None or sighting.modified < since:
+                continue
+            if until is None or sighting.modified <= until:
+                found.append(sighting)
     found.sort(key=lambda one: (one.modified, one.path))
-    counts = {one: rotation_count(name, base_name(one.path)) for one in found}
+    counts = {one: _count(one.path, around.names) for one in found}
     if None not in counts.values():
         # A late write makes an old one look young; the count in its name is not mistaken.
         found.sort(key=lambda one: -(counts[one] or 0))
     return found
 
 
-def _was_read(opened: Opened, earlier: Sequence[Remembered]) -> bool:
+def _count(path: str, names: Iterable[str]) -> int | None:
+    counts = (rotation_count(name, base_name(path)) for name in names)
+    return next((count for count in counts if count is not None), None)
+
+
+def _read_before(opened: Opened, earlier: Sequence[Remembered]) -> Remembered | None:
+    """Return what was read of a file, or of one that it is a copy of."""
     identity, size = opened.seen.identity, opened.seen.size
-    try:
-        return any(
-            one.offset > 0
-            and (one.identity == identity or one.proves or one.offset == size)
-            and unchanged(one, observe(opened.fd, one))
-            for one in earlier
-        )
-    except OSError:
-        return True  # It cannot be read anyway.
+    best: Remembered | None = None
+    for one in earlier:
+        if one.offset == 0 or (best is not None and one.offset <= best.offset):
+            continue
+        alike = one.identity == identity or one.proves or one.offset == size
+        if alike and unchanged(one, observe(opened.fd, one)):
+            best = msgspec.structs.replace(one, identity=identity)
+    return best
 
 
 def is_beginning_of(fd: int, original: int) -> bool:
     """Whether an open file was copied from another. Little of it may be coincidence, unless it is younger."""
-    try:
-        one, other = observe(fd), observe(original)
-        if one.size > other.size or (one.size < HEAD_BYTES and one.modified < other.modified):
-            return False
-        return same_bytes(fd, original, one.size)
-    except OSError:
-        return True
-
-
-def _candidates(known: Remembered, name: str, directories: Iterable[str]) -> Iterator[str]:
-    """Yield paths: those with the same inode number first, then by how much the name promises."""
-    ranked: list[tuple[int, str]] = []
-    for directory in dict.fromkeys(directories):
-        for entry, inode in entries(directory):
-            if inode == known.identity.inode:
-                rank = 0
-            elif is_rotated_name(name, entry):
-                rank = 1
-            else:
-                rank = 2 if shares_stem(name, entry) else 3
-            ranked.append((rank, f"{directory}/{entry}"))
-    ranked.sort()
-    for _, path in ranked[:_MAX_OPENED]:
-        yield path
-
-
-def _open(path: str, known: Remembered | None) -> Opened | None:
-    try:
-        return open_file(path, known)
-    except OSError:
-        return None
+    one, other = observe(fd), observe(original)
+    if one.size > other.size or (one.size < HEAD_BYTES and one.modified < other.modified):
+        return False
+    return same_bytes(fd, original, one.size)

@@ -1,0 +1,54 @@
+"""What judging needs of a configuration: rules, routing and how bytes are to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from sidecar.config.model import Config, PagerDutyChannel, TailInput
+from sidecar.core.decode.base import DecodeOptions
+from sidecar.core.routing import Destination, Routing
+from sidecar.core.rule import Rule
+
+
+class Ruleset(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a reload changes for the pipeline."""
+
+    rules: tuple[Rule, ...]
+    routing: Routing
+    page_budget: int
+    decoding: Mapping[str, DecodeOptions]
+    """By input name."""
+
+
+def ruleset_of(config: Config) -> Ruleset:
+    """Return what the pipeline needs of a configuration."""
+    destinations = {
+        name: Destination(
+            name=name,
+            pager=channel.pager,
+            pagerduty=isinstance(channel, PagerDutyChannel),
+            routing_key=channel.routing_key.fingerprint()
+            if isinstance(channel, PagerDutyChannel) and channel.routing_key is not None
+            else None,
+            severity_map=channel.severity_map,
+        )
+        for name, channel in config.channels.items()
+    }
+    return Ruleset(
+        rules=config.rules,
+        routing=Routing(destinations=destinations, by_level=config.routing),
+        page_budget=config.page_budget,
+        decoding={tail.name: decoding_of(tail) for tail in config.inputs},
+    )
+
+
+def decoding_of(tail: TailInput) -> DecodeOptions:
+    """Return how an input's bytes are to be read."""
+    return DecodeOptions(
+        format=tail.format,
+        timezone=tail.timezone,
+        default_level=tail.default_level,
+        max_line_bytes=tail.max_line_bytes,
+    )

@@ -1,0 +1,113 @@
+"""Judges one match: it counts, opens an incident, joins one, or closes one.
+
+Invariants
+- At most one open incident per rule and group; matches join it and are not counted in a window meanwhile.
+- At most `max_groups` groups per rule, plus `(other)`.
+"""
+
+from __future__ import annotations
+
+from sidecar.core.closing import Closing
+from sidecar.core.decisions import DiscardReason
+from sidecar.core.incidents import Incident, ResolveReason, dedup_key, incident_of
+from sidecar.core.ledger import Ledger
+from sidecar.core.match import Match
+from sidecar.core.records import NONE
+from sidecar.core.rulestate import RuleState
+from sidecar.core.state import GroupKey, Opened, SourceRow
+from sidecar.core.storms import Storms
+from sidecar.core.telling import Telling
+from sidecar.core.times import SECOND
+from sidecar.core.window import Counted, Run, Window
+
+
+class Judging:
+    """Applies matches to windows and incidents."""
+
+    def __init__(self, ledger: Ledger, telling: Telling, closing: Closing, storms: Storms) -> None:
+        self._ledger = ledger
+        self._telling = telling
+        self._closing = closing
+        self._storms = storms
+
+    def judge(self, match: Match, name: str, source: SourceRow, now: int) -> None:
+        """Count a match of the source `name`, open an incident by it or have it join one."""
+        state = self._ledger.rules[match.rule]
+        facts = self._ledger.changes.facts
+        facts.matches[match.rule, match.level] += 1
+        key = match.group
+        incident, window = state.incidents.get(key), state.windows.get(key)
+        if incident is None and window is None and not state.is_over(key, match.time):
+            key = self._room_for(state, key, now)
+            incident, window = state.incidents.get(key), state.windows.get(key)
+        if incident is not None:
+            self._join(state, incident, match, name, source.seq, now)
+            return
+        if state.is_over(key, match.time):
+            facts.discarded[match.rule, DiscardReason.LATE_AFTER_RESOLVE] += 1
+            return
+        run: Run | None
+        if state.span is None:
+            run = Run(match.time, match.time, match.level, name)
+        else:
+            if window is None:
+                window = state.windows[key] = Window()
+            counted, run = window.add(match.time, match.level, name, state.span)
+            if counted is Counted.TOO_LATE:
+                facts.discarded[match.rule, DiscardReason.TOO_LATE] += 1
+                return
+            self._ledger.mark_group(match.rule, key)
+        if run is not None:
+            state.windows.pop(key, None)
+            self._open(state, key, match, run, name, now)
+
+    def clear(self, match: Match, now: int) -> None:
+        """Close the rule's incidents that a clearing record agrees with: it need not name the error that is over."""
+        state = self._ledger.rules[match.rule]
+        for incident in list(state.incidents.values()):
+            agrees = incident.group_by == state.rule.group_by and all(
+                said in (NONE, held) for said, held in zip(match.group, incident.group, strict=True)
+            )
+            if agrees and match.time >= incident.last_seen:
+                self._closing.resolve(incident, ResolveReason.CLEARED, match.time, now)
+
+    def _room_for(self, state: RuleState, key: GroupKey, now: int) -> GroupKey:
+        """Return the key that a new group counts under, after a look whether there is room by now."""
+        found = state.key_for(key)
+        if found != key:
+            self._ledger.sweep(now, SECOND)
+            found = state.key_for(key)
+        return found
+
+    def _open(self, state: RuleState, key: GroupKey, match: Match, run: Run, name: str, now: int) -> None:
+        # A match that came late completes a run whose newest came before it: if that is of the same source, this very
+        # match proves that the source has gone on.
+        source = name if run.last == match.time else run.source
+        followed = match.followed if run.last == match.time else source == name
+        row = self._ledger.sources.get(source)
+        incident = incident_of(state.rule, key, match, run, dedup_key(match, name), now)
+        incident.source, incident.seq, incident.followed = source, 0 if row is None else row.seq, followed
+        state.incidents[key] = incident
+        self._ledger.incidents[incident.id] = incident
+        self._ledger.mark(incident)
+        self._ledger.changes.facts.opened.append(Opened.of(incident))
+        self._closing.schedule(incident)
+        self._storms.announce(state, incident, run.last, now)
+
+    def _join(self, state: RuleState, incident: Incident, match: Match, name: str, seq: int, now: int) -> None:
+        incident.count += 1
+        incident.add_sample(match)
+        incident.first_seen = min(incident.first_seen, match.time)
+        self._closing.seen(incident, match, name, seq)
+        rose = match.level > incident.level
+        incident.level = max(incident.level, match.level)
+        if incident.told or incident.deferred:
+            if rose or incident.deferred:
+                self._telling.trigger(incident, match.time, now)
+        elif rose and incident.folded_into is None:
+            self._storms.announce(state, incident, match.time, now)
+        elif rose:
+            self._storms.rise(state, incident, match.time, now)
+        if incident.folded_into is not None:
+            self._storms.younger(incident, match.time, now)
+        self._ledger.mark(incident)

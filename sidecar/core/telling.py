@@ -1,0 +1,136 @@
+"""Decides who is sent what about an incident, and when a pager has to wait.
+
+Invariants
+- A channel is sent one trigger for an incident (PagerDuty a second one at a rise to high urgency), and a resolve only
+  if it was sent a trigger.
+- A pager is woken only for what is young enough: otherwise it waits in `deferred` for a younger match.
+- What an incident was told under (pager or not, routing key) stays with it, whatever becomes of the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sidecar.core.decisions import SuppressedReason
+from sidecar.core.incidents import Incident, Told
+from sidecar.core.ledger import Ledger
+from sidecar.core.notification import Action
+from sidecar.core.routing import Routing
+from sidecar.core.state import Intent, Withheld
+from sidecar.core.texts import old_text
+
+
+class Telling:
+    """Turns what happens to incidents into notifications."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.routing = Routing(destinations={}, by_level={})
+
+    def channels_of(self, incident: Incident) -> tuple[str, ...]:
+        """Return whom the incident concerns at its present level."""
+        return self.routing.route(incident.channels, incident.level)
+
+    def trigger(self, incident: Incident, time: int, now: int) -> None:
+        """Tell every channel that ought to know by now and does not; pagers only of what is young enough.
+
+        `time` is that of the newest match that asks for it.
+        """
+        rule = self._ledger.rules[incident.rule].rule
+        stale = now - time > rule.max_page_age
+        notes = (old_text(now - time),) if stale else ()
+        waiting = dict.fromkeys(incident.deferred)
+        for channel in self.channels_of(incident):
+            told = incident.told.get(channel)
+            high = told is not None and self._must_wake(incident, channel, told)
+            if told is not None and not high:
+                continue
+            if stale and self.routing.is_pager(channel):
+                waiting[channel] = None
+                continue
+            waiting.pop(channel, None)
+            if told is None:
+                self._tell(incident, channel)
+            else:
+                told.high = True
+            self._intend(incident, channel, Action.TRIGGER, now, high=high, notes=notes)
+        incident.deferred = tuple(waiting)
+        self._ledger.mark(incident)
+
+    def resolve(self, incident: Incident, now: int) -> None:
+        """Tell everyone who was told of it that it is over."""
+        for channel, told in incident.told.items():
+            self._intend(incident, channel, Action.RESOLVE, now)
+            if told.high:
+                self._intend(incident, channel, Action.RESOLVE, now, high=True)
+        for channel in incident.deferred:
+            self._count(incident, SuppressedReason.STALE, channel)
+
+    def remind(self, incident: Incident, now: int) -> None:
+        """Tell channels that are no pagers that it is still open, and set the next time."""
+        for channel, told in incident.told.items():
+            if not told.pager and channel in self.routing.destinations:
+                self._intend(incident, channel, Action.UPDATE, now)
+        every = self._ledger.rules[incident.rule].rule.renotify
+        incident.renotify = None if every is None else now + every
+        self._ledger.mark(incident)
+
+    def fall_back(self, incident: Incident, channels: Iterable[str], note: str, now: int) -> None:
+        """Tell other channels that a pager could not be told."""
+        for channel in channels:
+            told = incident.told.get(channel)
+            if told is None:
+                self._tell(incident, channel)
+                self._intend(incident, channel, Action.TRIGGER, now, notes=(note,))
+            elif not told.pager:
+                self._intend(incident, channel, Action.UPDATE, now, notes=(note,))
+        self._ledger.mark(incident)
+
+    def withhold(self, incident: Incident, reason: SuppressedReason) -> None:
+        """Count whom the incident would have been told to."""
+        for channel in self.channels_of(incident):
+            if channel not in incident.told:
+                self._count(incident, reason, channel)
+
+    def _must_wake(self, incident: Incident, channel: str, told: Told) -> bool:
+        """Whether an alert that woke nobody has to be followed by one that does."""
+        return not told.high and self.routing.rises_to_high(channel, told.level, incident.level, incident.severity_map)
+
+    def _tell(self, incident: Incident, channel: str) -> None:
+        incident.told[channel] = Told(
+            level=incident.level,
+            pager=self.routing.is_pager(channel),
+            routing_key=self.routing.routing_key(channel, incident.routing_key),
+        )
+
+    def _count(self, incident: Incident, reason: SuppressedReason, channel: str) -> None:
+        self._ledger.changes.facts.withheld[Withheld(incident.rule, reason, channel)] += 1
+
+    def _intend(
+        self,
+        incident: Incident,
+        channel: str,
+        action: Action,
+        now: int,
+        *,
+        high: bool = False,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        told = incident.told[channel]
+        changes = self._ledger.changes
+        changes.subjects[incident.id] = incident
+        changes.intents.append(
+            Intent(
+                incident=incident.id,
+                rule=incident.rule,
+                level=incident.level,
+                channel=channel,
+                pager=told.pager,
+                routing_key=told.routing_key,
+                action=action,
+                high=high,
+                notes=notes,
+                decided_at=now,
+                first_seen=incident.first_seen,
+            )
+        )

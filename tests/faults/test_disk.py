@@ -1,0 +1,75 @@
+"""A disk that is full stops no page: what waits goes out, new pages go out unrecorded, and all is made good later."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from running import DATABASE, World, a_world, eventually, patched, title_of
+
+from sidecar.standin.traffic import Answer, Service
+
+SOON = patched("""
+    import sidecar.app
+    sidecar.app.UNCOMMITTED_PAGES_AFTER = 0
+""")
+SELF = "StateUnwritable"
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with a_world(tmp_path) as made:
+        yield made
+
+
+def limit(world: World, size: int) -> None:
+    """Have the kernel refuse the daemon's writes beyond a size, as a full disk does."""
+    resource.prlimit(world.daemons[-1].process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+@pytest.mark.parametrize("ends", ["in death", "with room"])
+async def test_a_full_disk(world: World, ends: str) -> None:
+    world.stand_in.script(Service.SLACK, Answer(status=503))
+    daemon = await world.start(rules=[{**DATABASE, "groupBy": ["number"]}], program=SOON)
+    world.write(world.database_error(0, number=1))
+    await world.received(2)
+    limit(world, 1)
+    world.write(world.database_error(1, number=2))
+
+    # What was on record is delivered, the new page goes out, the daemon says how it is; the rest waits.
+    unready = 3 + 1 + 2
+
+    async def failing() -> bool:
+        return (await daemon.get("/readyz"))[0] == 503
+
+    await eventually(failing)
+    seen = await world.received(unready)
+    assert sum(SELF in title_of(one) for one in seen) == 2
+    assert [one.service for one in seen].count(Service.PAGERDUTY) == 2
+
+    if ends == "in death":
+        await daemon.kill()
+        await world.start()
+    else:
+        limit(world, resource.RLIM_INFINITY)
+        await daemon.ready()
+    # What was not on record is decided once more after a death, under the same key.
+    pages = 3 if ends == "in death" else 2
+    alerts = world.stand_in.pagerduty.alerts
+    chats = (Service.SLACK, Service.DISCORD)
+    await world.stand_in.until(
+        lambda: all(incidents(world, chat) == 2 for chat in chats) and sum(one.triggers for one in alerts) == pages
+    )
+    assert len(alerts) == len({alert.dedup_key for alert in alerts}) == 2
+    resolved = {title_of(one) for one in world.stand_in.received if one.action == "resolve"}
+    assert all(SELF in title for title in resolved)
+
+
+def incidents(world: World, channel: Service) -> int:
+    """Count the triggers of logged errors that a channel has accepted."""
+    triggers = [
+        one for one in world.stand_in.received if (one.accepted, one.service, one.action) == (True, channel, "trigger")
+    ]
+    return sum(SELF not in title_of(one) for one in triggers)
