@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(VENV)/.run-installed
 DEV := $(VENV)/.dev-installed
 
-.PHONY: demo test lint format types imports unit bench docs clean
+.PHONY: demo test lint format types imports unit bench memory docs clean
 
 demo: $(RUN) ## the main job on this machine, with no account
 	@$(BIN)/luminalog-sidecar demo $(ARGS)
@@ -44,8 +44,12 @@ unit: $(DEV)
 bench: $(DEV) ## speed, as ratios measured side by side
 	$(BIN)/python -m benchmarks.replay $(ARGS)
 
-docs: $(DEV) ## pages that are generated from the code
-	$(BIN)/python -m sidecar.config.reference > docs/configuration.md
+memory: $(DEV) ## whether memory stays flat over millions of matching lines
+	$(BIN)/python -m benchmarks.memory $(ARGS)
+
+docs: $(DEV) ## what is generated: the tables of the configuration page, the README's picture
+	$(BIN)/python -m sidecar.config.reference docs/configuration.md
+	$(BIN)/python docs/picture.py docs/demo.svg
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -21,8 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.corpus import json_lines
-from sidecar.app import ruleset_of
 from sidecar.config.load import load
+from sidecar.config.ruleset import ruleset_of
 from sidecar.core.advance import Engine
 from sidecar.inputs.tail import TailFiles
 from sidecar.inputs.tail.report import TailReport
