@@ -87,7 +87,7 @@ def test_a_configuration_with_anything_anywhere_is_loaded_or_refused(
         try:
             for key in path[:-1]:
                 parent = parent[key]
-            parent[path[-1]] = junk
+            parent[path[-1]] = copy.deepcopy(junk)
         except (KeyError, IndexError, TypeError):
             continue  # an earlier change took this place away
     (directory / "c.json").write_text(json.dumps(config))
