@@ -25,7 +25,7 @@ from sidecar import __version__
 from sidecar.channels.factory import make
 from sidecar.channels.transport import Transport
 from sidecar.config.load import Loaded, load
-from sidecar.config.model import Config, TailInput
+from sidecar.config.model import ChannelConfig, Config, PagerDutyChannel, TailInput
 from sidecar.config.problems import Problem, Severity
 from sidecar.config.ruleset import ruleset_of
 from sidecar.config.watch import ConfigWatch
@@ -60,6 +60,9 @@ HISTORY = 90 * DAY
 """How long resolved incidents and settled notifications are kept."""
 
 PRUNE_SECONDS = 3600.0
+
+PAGERDUTY = "pagerduty"
+"""The channel that is created for rules with a key of their own."""
 
 
 class StartError(Exception):
@@ -115,6 +118,7 @@ class App:
         self._restarting: frozenset[str] = frozenset()
         self._last_reload_ok = True
         self._last_problems = loaded.problems
+        self._routes: dict[str, Route] = {}
         self._outage: Incident | None = None
         self._outage_told_at = -DAY
 
@@ -259,11 +263,23 @@ class App:
         )
         # Of the earlier keys those stay that an open incident was opened with, also if it closes right now.
         used = {told.routing_key for incident in self._engine.open_incidents() for told in incident.told.values()}
+        used.update(incident.routing_key for incident in self._engine.open_incidents())
         used.update(needed)
         self._secrets = {name: key for name, key in self._secrets.items() if name in used} | dict(config.secrets)
         self._store.submit(for_secrets(self._secrets))
-        self._dispatcher.configure(routes_of(config), self._secrets, config.external_url)
+        self._routes = self._kept_routes() | routes_of(config)
+        self._dispatcher.configure(self._routes, self._secrets, config.external_url)
         self._pipeline.reconfigure(ruleset_of(config))
+
+    def _kept_routes(self) -> dict[str, Route]:
+        """Return the routes of channels that have left the configuration with open incidents whose end they must hear.
+
+        After a restart their settings are gone; PagerDuty, once created for a rule's own key, needs none.
+        """
+        kept = {PAGERDUTY: route_of(PagerDutyChannel(name=PAGERDUTY)), **self._routes}
+        told = {name for incident in self._engine.open_incidents() for name in incident.told}
+        told |= self._dispatcher.unsettled().keys()
+        return {name: route for name, route in kept.items() if name in told}
 
     def _input(self, config: TailInput) -> TailFiles:
         return TailFiles(
@@ -420,12 +436,14 @@ def _load(path: Path, environment: Mapping[str, str]) -> Loaded:
 
 def routes_of(config: Config) -> dict[str, Route]:
     """Return what delivery needs of a configuration."""
-    return {
-        name: Route(
-            channel=make(channel),
-            give_up_after=channel.give_up_after,
-            fallback_channel=channel.fallback_channel,
-            events_per_minute=channel.max_events_per_minute,
-        )
-        for name, channel in config.channels.items()
-    }
+    return {name: route_of(channel) for name, channel in config.channels.items()}
+
+
+def route_of(channel: ChannelConfig) -> Route:
+    """Return what delivery needs of a channel."""
+    return Route(
+        channel=make(channel),
+        give_up_after=channel.give_up_after,
+        fallback_channel=channel.fallback_channel,
+        events_per_minute=channel.max_events_per_minute,
+    )

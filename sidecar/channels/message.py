@@ -11,6 +11,7 @@ import msgspec
 from sidecar.channels.text import clean, clean_line, web_address
 from sidecar.core.levels import Level
 from sidecar.core.notification import Action, Kind, Link, Notification
+from sidecar.core.records import NONE
 from sidecar.core.texts import age_text, rfc3339, span_text
 from sidecar.core.times import SECOND
 
@@ -63,6 +64,7 @@ def tidy(notification: Notification) -> Notification:
         samples=_texts(n.samples[:MAX_SAMPLES], MAX_SAMPLE),
         folded=_texts(n.folded[:MAX_FOLDED], MAX_LINE),
         notes=_texts(n.notes[:MAX_NOTES], MAX_LINE),
+        group={clean_line(key, MAX_LINE): clean_line(value, MAX_LINE) for key, value in n.group.items()},
         labels={
             name: value
             for key, text in list(n.labels.items())[:MAX_LABELS]
@@ -106,9 +108,18 @@ def facts(n: Notification) -> list[tuple[str, str]]:
         ("Last seen", rfc3339(n.last_seen) if n.last_seen else None),
         ("Resolved", _resolution(n) if is_over(n) else None),
         ("Trace", n.trace_id),
+        ("Group", _group(n)),
         ("Rule", n.rule),
     ]
     return [(name, value) for name, value in found if value]
+
+
+def _group(n: Notification) -> str:
+    """Return the values that the incident is about, where its other facts do not show them."""
+    shown = {"service": n.service or NONE, "error_type": n.error_type or NONE}
+    if all(shown.get(name) == value for name, value in n.group.items()):
+        return ""
+    return ", ".join(f"{name}={value}" for name, value in n.group.items())
 
 
 def label_line(n: Notification) -> str:

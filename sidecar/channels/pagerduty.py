@@ -126,6 +126,7 @@ def _details(n: Notification) -> dict[str, Any]:
         "error_type": n.error_type,
         "root_cause": n.root_cause,
         "trace_id": n.trace_id,
+        "group": n.group,
         "message": n.headline,
         "notes": n.notes,
         "labels": n.labels,

@@ -173,6 +173,15 @@ def likeness(known: Remembered, seen: Observed, *, rotated_name: bool) -> Likene
     return Likeness.NONE
 
 
+def resumes(known: Remembered, seen: Observed, *, rotated_name: bool) -> bool:
+    """Say whether a file that turns up holds all that was read of a log that is finished, and goes on from there.
+
+    Little content is a coincidence, unless the name says that it is a generation of that log and nothing was added.
+    """
+    alike = seen.identity == known.identity or known.proves or (rotated_name and seen.size == known.offset)
+    return known.offset > 0 and alike and unchanged(known, seen)
+
+
 _ROTATED_SUFFIX = re.compile(r"[-._](?:\d[-._:TZ\d]*|old|bak|prev|backup)")
 _COUNTED_SUFFIX = re.compile(r"[-._](\d{1,4})")
 _DATED_MIDDLE = re.compile(r"[-._]\d[-._:TZ\d]{5,}")

@@ -148,6 +148,17 @@ class Incident(msgspec.Struct, kw_only=True):
         if len(self.samples) < MAX_SAMPLES:
             self.samples.append(sample_text(match, with_stack=not self.samples))
 
+    def speak_of(self, match: Match) -> None:
+        """Let a match that is worse than all before say what it is about: nobody must wake to an earlier message."""
+        record = match.sample
+        self.message = clean(record.message)
+        self.error_type = clean_name(record.error_type)
+        self.root_cause = clean_name(record.root_cause)
+        self.host = clean_name(record.host)
+        self.trace_id = clean_name(record.trace_id)
+        self.samples.insert(0, sample_text(match, with_stack=True))
+        del self.samples[MAX_SAMPLES:]
+
 
 def incident_of(rule: Rule, group: tuple[str, ...], match: Match, run: Run, dedup: str, now: int) -> Incident:
     """Return the incident that a match opens by completing a run."""

@@ -96,11 +96,14 @@ class Judging:
 
     def _join(self, state: RuleState, incident: Incident, match: Match, name: str, seq: int, now: int) -> None:
         incident.count += 1
-        incident.add_sample(match)
         incident.first_seen = min(incident.first_seen, match.time)
         self._closing.seen(incident, match, name, seq)
         rose = match.level > incident.level
-        incident.level = max(incident.level, match.level)
+        if rose:
+            incident.level = match.level
+            incident.speak_of(match)
+        else:
+            incident.add_sample(match)
         if incident.told or incident.deferred:
             if rose or incident.deferred:
                 self._telling.trigger(incident, match.time, now)

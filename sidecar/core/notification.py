@@ -63,6 +63,8 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     error_type: str | None = None
     root_cause: str | None = None
     trace_id: str | None = None
+    group: dict[str, str] = {}
+    """What the rule groups by, and this incident's values."""
     count: int = 1
     threshold: int | None = None
     window_seconds: int | None = None

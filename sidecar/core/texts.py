@@ -66,6 +66,7 @@ def compose(
         error_type=incident.error_type,
         root_cause=incident.root_cause,
         trace_id=incident.trace_id,
+        group=incident.fields,
         count=incident.count,
         threshold=incident.threshold,
         window_seconds=None if incident.window is None else round(incident.window / SECOND),

@@ -50,6 +50,10 @@ class Courier:
         notification = compose(
             incident, entry.action, high=entry.high, notes=entry.notes, external_url=self.external_url
         )
+        if entry.pager:
+            # What wakes people is the level at which they were to be told: a rise since then has an alert of its own.
+            severity = incident.severity_map.get(entry.level)
+            notification = msgspec.structs.replace(notification, level=entry.level, severity=severity)
         entry.body_for = kind
         try:
             entry.body = channel.render(notification, ref if entry.action is not Action.TRIGGER else None)

@@ -81,7 +81,7 @@ class Dispatcher:
         """By what the limit applies to: channels that share a key share its limit."""
         self._workers: asyncio.TaskGroup | None = None
         self._store_failing = asyncio.Event()
-        self._settled = asyncio.Condition()
+        self._settled = asyncio.Event()
         self.trouble: dict[str, str] = {}
         """Why a channel's latest notification could not be delivered; nothing while all is well."""
 
@@ -154,8 +154,9 @@ class Dispatcher:
 
     async def drained(self) -> None:
         """Wait until nothing is unsettled."""
-        async with self._settled:
-            await self._settled.wait_for(lambda: not self.unsettled())
+        while self.unsettled():
+            self._settled.clear()
+            await self._settled.wait()
 
     # ── lanes and queues ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -250,8 +251,6 @@ class Dispatcher:
         finally:
             lane.under_way = False
         self._place(lane, wait)
-        async with self._settled:
-            self._settled.notify_all()
 
     def _cancel(self, lane: Lane, plan: Plan) -> None:
         trigger = plan.cancel[0]
@@ -350,6 +349,7 @@ class Dispatcher:
     def _settle(self, entry: Entry, settled_as: SettledAs, detail: str) -> None:
         entry.progress, entry.settled_as, entry.settled_at = Progress.SETTLED, settled_as, self._clock()
         entry.detail, entry.body = detail, None
+        self._settled.set()
         if settled_as is SettledAs.DELIVERED:
             self.trouble.pop(entry.channel, None)
         elif settled_as is SettledAs.FAILED and entry.channel in self._routes:

@@ -64,6 +64,19 @@ def test_the_title_shows_at_a_glance_what_happened(look: str) -> None:
     assert discord(message)["title"] == title
 
 
+@pytest.mark.parametrize(
+    ("group", "shown"),
+    [
+        ({"service": "checkout", "error_type": "DatabaseConnectionError"}, None),
+        ({"tenant": "acme"}, "tenant=acme"),
+        ({"service": "(other)", "error_type": "(other)"}, "service=(other), error_type=(other)"),
+    ],
+)
+def test_the_group_is_shown_unless_other_facts_say_the_same(group: dict[str, str], shown: str | None) -> None:
+    fields = {field["name"]: field["value"] for field in discord(notification(group=group))["fields"]}
+    assert fields.get("Group") == (shown and shown.replace("_", "\\_"))
+
+
 def test_a_discord_title_makes_no_link() -> None:
     assert "](" not in discord(notification(title="[sign in](https://evil.example)"))["title"]
 

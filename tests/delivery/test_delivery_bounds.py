@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from delivery_world import BROKEN, FakeTransport, World, resolve
+from delivery_world import BROKEN, REFUSED, FakeTransport, World, resolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,6 +62,21 @@ async def test_a_stop_waits_a_moment_for_an_answer_that_is_on_its_way(comes: boo
     kept = world.store.last(entry)
     assert kept.progress is (Progress.SETTLED if comes else Progress.SENDING)
     assert kept.settled_as is (SettledAs.DELIVERED if comes else None)
+
+
+@pytest.mark.looptime
+async def test_a_stop_waits_no_longer_for_what_is_cancelled_meanwhile() -> None:
+    world = World(FakeTransport(pd=[REFUSED] * 100), "pd")
+    incident = world.incident()
+    world.admit(incident, "pd", Action.TRIGGER)
+    async with world.running():
+        await asyncio.sleep(100)
+        drained = asyncio.create_task(world.dispatcher.drained())
+        await asyncio.sleep(0)
+        resolve(incident)
+        world.admit(incident, "pd", Action.RESOLVE)
+        await drained
+        assert asyncio.get_running_loop().time() == 100
 
 
 @pytest.mark.looptime

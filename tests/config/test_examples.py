@@ -1,0 +1,21 @@
+"""What the documentation shows is what the project ships."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("example", ["config/minimal.yaml", "config/rules.d/production-critical.json"])
+def test_an_example_in_the_readme_is_the_file_itself(example: str) -> None:
+    assert (ROOT / example).read_text() in (ROOT / "README.md").read_text()
+
+
+def test_every_page_that_the_readme_names_is_there() -> None:
+    readme = (ROOT / "README.md").read_text()
+    pages = [part.partition(")")[0] for part in readme.split("](")[1:]]
+    assert len(pages) >= 10
+    assert [page for page in pages if not page.startswith("http") and not (ROOT / page).exists()] == []
