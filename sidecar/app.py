@@ -59,6 +59,9 @@ TOLD_AGAIN_AFTER = 10 * MINUTE
 HISTORY = 90 * DAY
 """How long resolved incidents and settled notifications are kept."""
 
+MAX_HISTORY = 50_000
+"""How many resolved incidents are kept: about 60 MB, and more than anyone looks through."""
+
 PRUNE_SECONDS = 3600.0
 
 PAGERDUTY = "pagerduty"
@@ -370,7 +373,7 @@ class App:
 
     async def _prune(self) -> None:
         while True:
-            self._store.submit(for_pruning(time.time_ns() - HISTORY))
+            self._store.submit(for_pruning(time.time_ns() - HISTORY, MAX_HISTORY))
             await asyncio.sleep(PRUNE_SECONDS)
 
     def _health(self) -> Health:

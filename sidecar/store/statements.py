@@ -96,14 +96,15 @@ def for_secrets(keep: Mapping[str, Secret]) -> Iterable[Statement]:
         yield "INSERT INTO secrets VALUES (?, ?)", [(name, secret.reveal()) for name, secret in keep.items()]
 
 
-def for_pruning(before: int) -> Iterable[Statement]:
-    """Yield the statements that forget incidents resolved and notifications settled before a time.
+def for_pruning(before: int, keep: int) -> Iterable[Statement]:
+    """Yield the statements that forget incidents resolved before a time, and of the others all but the latest `keep`.
 
-    An incident that somebody is still to be told of stays: of an old backlog, incidents resolved long ago.
+    An incident that somebody is still to be told of stays: of an old backlog, incidents resolved long ago. What was
+    sent about an incident goes with it.
     """
-    yield (
-        "DELETE FROM incidents WHERE resolved_at < ?"
-        " AND id NOT IN (SELECT incident FROM outbox WHERE settled_at IS NULL)",
-        [(before,)],
-    )
+    told = "id NOT IN (SELECT incident FROM outbox WHERE settled_at IS NULL)"
+    yield f"DELETE FROM incidents WHERE resolved_at < ? AND {told}", [(before,)]  # noqa: S608 (no value in it)
+    surplus = "SELECT id FROM incidents WHERE resolved_at IS NOT NULL ORDER BY resolved_at DESC LIMIT -1 OFFSET ?"
+    yield f"DELETE FROM incidents WHERE id IN ({surplus}) AND {told}", [(keep,)]  # noqa: S608 (no value in it)
     yield "DELETE FROM outbox WHERE settled_at < ?", [(before,)]
+    yield "DELETE FROM outbox WHERE settled_at IS NOT NULL AND incident NOT IN (SELECT id FROM incidents)", [()]

@@ -143,9 +143,23 @@ async def test_pruning_keeps_an_incident_of_an_old_backlog_that_somebody_is_stil
     row = msgspec.msgpack.encode({})
     await store.submit([("INSERT INTO incidents VALUES (?, ?, ?)", [("told", row, 1), ("untold", row, 1)])])
     await store.submit([("INSERT INTO outbox VALUES (?, ?, ?, ?)", [(1, "told", 5, row), (2, "untold", None, row)])])
-    await store.submit(for_pruning(10))
+    await store.submit(for_pruning(10, keep=100))
     assert store._db.execute("SELECT id FROM incidents").fetchall() == [("untold",)]
     assert store._db.execute("SELECT id FROM outbox").fetchall() == [(2,)]
+    await store.close()
+
+
+async def test_of_resolved_incidents_the_latest_are_kept_with_what_was_sent_about_them(tmp_path: Path) -> None:
+    store = Store(tmp_path, clock_from())
+    store.start()
+    row = msgspec.msgpack.encode({})
+    ends = [("open", row, None), ("first", row, 11), ("second", row, 12), ("third", row, 13)]
+    await store.submit([("INSERT INTO incidents VALUES (?, ?, ?)", ends)])
+    sent = [(number, name, 20, row) for number, (name, _, _) in enumerate(ends)]
+    await store.submit([("INSERT INTO outbox VALUES (?, ?, ?, ?)", sent)])
+    await store.submit(for_pruning(10, keep=2))
+    assert {name for (name,) in store._db.execute("SELECT id FROM incidents")} == {"open", "second", "third"}
+    assert {name for (name,) in store._db.execute("SELECT incident FROM outbox")} == {"open", "second", "third"}
     await store.close()
 
 

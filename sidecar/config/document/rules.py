@@ -81,7 +81,7 @@ class Defaults(Section, kw_only=True):
         Annotated[
             Resolve,
             Meta(
-                description="When incidents close by themselves. `manual`: only a person, or `stale_after`.",
+                description="When incidents close by themselves. `manual`: only when a person resolves them.",
                 extra={"default": "`{after_quiet: 10m}`"},
             ),
         ]
