@@ -39,10 +39,11 @@ from sidecar.core.times import DAY, MINUTE, SECOND
 from sidecar.delivery.dispatcher import Dispatcher, Route
 from sidecar.inputs.supervisor import Supervisor
 from sidecar.inputs.tail import TailFiles
+from sidecar.inputs.tail.owners import moves
 from sidecar.inputs.tail.report import TailReport
 from sidecar.pipeline import BrokenPipelineError, Pipeline
 from sidecar.store.database import StateError
-from sidecar.store.statements import for_pruning, for_secrets
+from sidecar.store.statements import for_positions, for_pruning, for_secrets
 from sidecar.store.store import Health as StoreHealth
 from sidecar.store.store import Store, Stored
 from sidecar.telemetry import events
@@ -171,6 +172,7 @@ class App:
             store = start("store", self._watch_store())
             config = start("config", self._follow_config())
             prune = start("prune", self._prune())
+            self._move_positions()
             self._inputs.start(self._config.inputs)
             try:
                 await self._signals.stop.wait()
@@ -292,13 +294,23 @@ class App:
             events=TailReport(self._telemetry, config.name),
         )
 
+    def _move_positions(self) -> None:
+        """Give positions to the inputs that have their globs now, before those look for them."""
+        rows = moves(self._positions, self._config.inputs)
+        if rows:
+            self._note(rows)
+            self._store.submit(for_positions(rows))
+
     def _committed(self, name: str, rows: list[PositionRow]) -> None:
+        self._note(rows)
+        self._inputs.committed(name, rows)
+
+    def _note(self, rows: list[PositionRow]) -> None:
         for row in rows:
             if row.value is None:
                 self._positions.pop(row.key, None)
             else:
                 self._positions[row.key] = row.value
-        self._inputs.committed(name, rows)
 
     # ── reload ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -329,6 +341,7 @@ class App:
         self._restarting = frozenset(changed)
         await self._inputs.stop(changed)
         self._configure(self._dispatcher.routing_keys())
+        self._move_positions()
         self._inputs.start(tail for name, tail in after.items() if before.get(name) != tail)
         self._restarting = frozenset()
         needs_restart = [name for name in ("state_dir", "admin") if getattr(new, name) != getattr(self._started, name)]

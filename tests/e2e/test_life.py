@@ -46,6 +46,18 @@ async def test_the_next_start_goes_on_at_the_exact_byte(world: World) -> None:
     assert await daemon.stop() == 0, daemon.stderr
 
 
+async def test_an_input_that_is_put_before_another_costs_that_one_no_line(world: World) -> None:
+    """Inputs without a name are called by their place: what was read is known by the glob."""
+    log = {"type": "tail", "paths": [f"{world.logs}/*.log"]}
+    daemon = await world.start(rules=[{**DATABASE, "groupBy": ["number"]}], inputs=[{**log, "start_at": "beginning"}])
+    world.write(world.database_error(0, 1))
+    await world.received(3)
+    assert await daemon.stop() == 0, daemon.stderr
+    world.write(world.database_error(0, 2))
+    await world.start(inputs=[{"type": "tail", "paths": [f"{world.logs}/*.txt"]}, log])
+    assert len(await world.received(6, "trigger")) == 6
+
+
 async def test_a_stop_waits_no_longer_than_it_may_and_the_next_start_delivers_the_rest(world: World) -> None:
     """Under the same key and byte for byte, for PagerDuty may have it already."""
     world.stand_in.script(Service.PAGERDUTY, Hang())

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from tail_driver import Driver
 
+from sidecar.core.following import HEAD_BYTES
 from sidecar.core.times import SECOND
 
 RECORD = re.compile(r"(\d{6})\.*")
@@ -37,8 +38,10 @@ class File:
         """All that it ever held, a text for each time that it was emptied."""
         self.seen: str | None = None
         """What it held when the daemon last found it at a path; None: never, as far as a crashed daemon may know."""
-        self.saved = False
-        """The store knows that."""
+        self.saved: str | None = None
+        """The same, as the store knows it."""
+        self.left = False
+        """The daemon has seen that it is not at a path."""
         self.old = False
         """Left its path so long ago that nobody need expect more in it."""
 
@@ -48,7 +51,8 @@ class File:
 
     def empty(self) -> None:
         self.text = ""
-        self.seen = None if self.seen is None else ""
+        self.seen = self.seen and ""
+        self.saved = self.saved and ""
         self.history.append("")
 
 
@@ -105,6 +109,8 @@ class App:
         """Its log's path, perhaps a symbolic link."""
         self.file: File | None = None
         self.fd = -1
+        self.last: File | None = None
+        """Into which something was written last."""
         self.containers = 0
 
 
@@ -123,11 +129,13 @@ class World:
         self.away = False
         self.denied = False
         self.hindered = False
-        """Files could not be read or found for a while, so that their rest may come after younger lines."""
+        """Files could not be read or found for a while, or were written to out of turn: order cannot be expected."""
         self.held: set[File] = set()
         self.must: set[str] = set()
         self.late: set[str] = set()
         """Written to a file that nobody need expect more in."""
+        self.forgotten: set[str] = set()
+        """Read so long ago, and so short, that it may be read again."""
         self.accountable: set[str] = set()
         """Destroyed in a file that the daemon knew."""
         self.destroyed = False
@@ -173,6 +181,9 @@ class World:
         text = re.sub(r"\+", lambda _: self._next(), text)
         if app.file.old:
             self.late |= ids(text) | ids(app.file.text.rpartition("\n")[2])
+        if app.last is not app.file and any(app.file.history):
+            self.hindered = True
+        app.last = app.file
         app.file.put(text)
         os.write(app.fd, text.encode())
         self.driver.now += SECOND // 1000
@@ -248,6 +259,7 @@ class World:
         file = self.files[path]
         self._destroy(file)
         file.empty()
+        app.last = file
         file.put(re.sub(r"\+", lambda _: self._next(), text))
         fd = os.open(self.root / path, os.O_RDWR)
         os.pwrite(fd, file.text.encode(), 0)
@@ -285,6 +297,9 @@ class World:
     def _destroy(self, file: File) -> None:
         others = "".join(other.text for other in self.files.values() if other is not file)
         self.destroyed = self.destroyed or not ids(file.text) <= ids(others)
+        if file.left:
+            # What comes into it now is nobody's log, until it is seen at the path again.
+            self.held.discard(file)
         # One that was empty when it was seen may have been touched for all that anyone can tell.
         if file.seen:
             self.accountable |= ids(whole(file.text)) - ids(others) - self.late
@@ -315,12 +330,14 @@ class World:
     def looked(self) -> None:
         """Note a whole look of the daemon, undisturbed."""
         self.must |= self.readable()
+        for file in self.held:
+            file.left = True
         for app in self.apps:
             file = self.there(app)
             if file is not None and not self.denied:
                 self.held.add(file)
                 file.seen = file.text
-                file.old = False
+                file.old = file.left = False
 
     def failed(self) -> None:
         """Note that reading failed: files were closed, to be opened again by their paths."""
@@ -331,9 +348,14 @@ class World:
         """Note that rotated files were left alone for a while."""
         there = {self.there(app) for app in self.apps}
         self.held &= there  # type: ignore[arg-type]
-        if self.away:
-            # What cannot be found for so long is given up.
+        if self.denied:
+            # So is what came and went and cannot be opened.
             self.destroyed = True
+            self.late |= ids("".join(file.text for file in self.every if file not in there)) - self.must
+        if self.away:
+            # What cannot be found for so long is given up, and a little of it proves nothing when it comes back.
+            self.destroyed = True
+            self.forgotten |= ids("".join(file.text for file in self.every if len(file.text) < HEAD_BYTES))
             self.late |= ids("".join(file.text for file in self.every)) - self.must
         for file in self.every:
             file.old = file.old or file not in there
@@ -341,12 +363,12 @@ class World:
     def saved(self) -> None:
         """Note that all that the daemon knew is in the store."""
         for file in self.every:
-            file.saved = file.seen is not None
+            file.saved = file.seen
 
     def stopped(self, committed: set[str]) -> None:
         """Note that the daemon has stopped, having committed this."""
         self.held.clear()
         self.must &= committed
+        self.accountable.clear()
         for file in self.every:
-            if not file.saved:
-                file.seen = None
+            file.seen = file.saved

@@ -284,6 +284,17 @@ async def test_start_at_end_holds_for_a_file_that_is_unreadable_at_first(
     assert await tail.lines() == ["new"]
 
 
+async def test_a_file_whose_name_is_no_text_is_named_once_and_the_others_are_read(tmp_path: Path) -> None:
+    """Nothing could write its name down: neither positions nor logs."""
+    tail = Driver(tmp_path)
+    (tmp_path / os.fsdecode(b"\xff\xfe.log")).write_bytes(b"unheard\n")
+    tail.write("a.log", "one\n")
+    assert await tail.lines() == ["one"]
+    await tail.look()
+    name = f"{tmp_path}/\\udcff\\udcfe.log"
+    assert tail.events.named("unreadable") == [("unreadable", name, "its name is not UTF-8")]
+
+
 async def test_a_read_error_is_retried_at_the_same_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that recovers has lost nothing."""
     tail = Driver(tmp_path)

@@ -187,7 +187,7 @@ async def test_a_file_deleted_while_down_is_a_possible_loss_after_a_while(tail: 
     tail.restart()
     tail.now += 2 * HOUR
     await tail.lines()
-    assert not any("/file/" in key for key in tail.store)
+    assert all("/scanned/" in key for key in tail.store)
     assert len(tail.losses()) == 1
 
 

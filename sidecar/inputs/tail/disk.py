@@ -82,6 +82,12 @@ def open_file(path: str, known: Remembered | None = None) -> Opened | None:
         raise
 
 
+def close(opened: Opened | None) -> None:
+    """Close a file that nobody wants, if there is one."""
+    if opened is not None:
+        os.close(opened.fd)
+
+
 def observe(fd: int, known: Remembered | None = None) -> Observed:
     """Look at an open file with the eyes of `known`: at its size, its head, and the bytes before the offset."""
     head = os.pread(fd, HEAD_BYTES, 0)

@@ -2,9 +2,9 @@
 
 Invariants:
 - A file is over when it has left its path, was read to its end, and nobody has written into it for a while.
-- It stays open until its last row is on disk, so that nobody inherits its inode before.
-- A file that a glob matches keeps its row as long as it is there, so that it is never taken for a new one. So does the
-  last file of a lineage, until another one follows it or the lineage is forgotten.
+- It stays open until its row's deletion is on disk, so that nobody inherits its inode before.
+- A file that a glob matches keeps its row as long as it is there, so that it is never taken for a new one. Of others
+  the path's row tells, until the path is forgotten.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import msgspec
 from sidecar.core.following import Remembered
 from sidecar.inputs.base import PositionRow
 from sidecar.inputs.tail.disk import remember
-from sidecar.inputs.tail.lineage import Generation
-from sidecar.inputs.tail.positions import row
+from sidecar.inputs.tail.lineage import MAX_EARLIER, Generation
+from sidecar.inputs.tail.positions import Past, row
 from sidecar.inputs.tail.register import GRACE, Register
 
 
@@ -38,8 +38,8 @@ class Endings:
 
     def __init__(self, register: Register) -> None:
         self._register = register
-        self._finished: dict[str, tuple[PositionRow, Generation]] = {}
-        """Those whose last row is not yet on disk, by its key."""
+        self._finished: dict[str, Generation] = {}
+        """Those whose rows' deletion is not yet on disk."""
 
     def is_over(self, generation: Generation) -> bool:
         """Whether a file has left its path, was read to its end, and nobody writes into it any more."""
@@ -59,14 +59,12 @@ class Endings:
         rows = [row(register.key(copy), register.position(copy, known)) for copy, known in copies]
         matched = not generation.lost and generation.known.identity in register.scan.by_identity
         key = register.key(generation)
-        position = register.position(generation, generation.known)
-        lineage = generation.lineage
         if matched:
+            position = register.position(generation, generation.known)
             rows.append(row(key, msgspec.structs.replace(position, done=True)))
-        elif lineage.current is None and generation is lineage.older[-1]:
-            rows.append(row(key, msgspec.structs.replace(position, over=register.clock())))
         else:
             rows.append(PositionRow(key=key, value=None))
+            rows.append(self._past(generation))
         return Ending(generation, rows, matched, copies)
 
     def end(self, ending: Ending) -> None:
@@ -78,6 +76,7 @@ class Endings:
         generation = ending.generation
         if ending.matched:
             generation.done = True
+            generation.left_at = None
             self._register.holdings.close(generation)
             return
         lineage = generation.lineage
@@ -85,18 +84,28 @@ class Endings:
         lineage.older.remove(generation)
         if generation.known.offset:
             lineage.earlier.append(generation.known)
-        last = ending.rows[-1]
-        if last.value is not None:
-            lineage.stone = last.key
-        self._finished[last.key] = (last, generation)
+        self._finished[self._register.key(generation)] = generation
 
-    def committed(self, rows: Iterable[PositionRow]) -> None:
-        """These rows are on disk: forget the files that are finished thereby."""
-        for one in rows:
-            last, generation = self._finished.get(one.key, (None, None))
-            if generation is not None and one == last:
-                del self._finished[one.key]
+    def committed(self, keys: Iterable[str]) -> None:
+        """These rows' deletions are on disk: forget the files."""
+        for key in keys:
+            generation = self._finished.pop(key, None)
+            if generation is not None:
                 self._register.holdings.drop(generation)
+
+    def _past(self, generation: Generation) -> PositionRow:
+        """Return the row of a path, once one of its files is over."""
+        lineage = generation.lineage
+        earlier = [*lineage.earlier, generation.known] if generation.known.offset else lineage.earlier
+        past = Past(
+            path=lineage.path,
+            pattern=lineage.pattern,
+            number=lineage.number,
+            earlier=tuple(earlier)[-MAX_EARLIER:],
+            left=generation.there if lineage.left_modified is None else lineage.left_modified,
+            at=self._register.clock(),
+        )
+        return row(self._register.keys.past(lineage.path), past)
 
     def _copies(self, generation: Generation) -> list[tuple[Generation, Remembered]]:
         """Return the copies of a file that is over, each with what counts as read of it."""

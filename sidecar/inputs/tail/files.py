@@ -56,6 +56,7 @@ class TailFiles:
         self._events = events
         self._poll_seconds = poll_seconds
         self._rescan_seconds = rescan_seconds
+        self._soon = min(rescan_seconds, RESCAN_GAP_SECONDS)
         self._scanner = Scanner(config.paths, config.exclude)
         self._tracker = Tracker(
             config,
@@ -86,8 +87,8 @@ class TailFiles:
                 if now() >= rescan_at:
                     last_scan = now()
                     scan = await self._rescan()
-                    await self._waker.watch(scan.directories)
-                    rescan_at = now() + self._rescan_seconds
+                    begun = await self._waker.watch(scan.directories)
+                    rescan_at = now() + (self._soon if begun else self._rescan_seconds)
                     poll_at = now() + self._poll_seconds
                 elif now() >= poll_at:
                     self._settle_all()
@@ -114,8 +115,8 @@ class TailFiles:
             self.close()
 
     def committed(self, rows: list[PositionRow]) -> None:
-        """The rows are on disk: files that are finished thereby need not be known any longer."""
-        self._tracker.endings.committed(rows)
+        """The rows are on disk: files whose rows were deleted need not be known any longer."""
+        self._tracker.endings.committed(row.key for row in rows if row.value is None)
 
     def is_idle(self, source: str) -> bool:
         """Whether a source has nothing to read right now, so that the wall clock may stand for its own.
@@ -184,19 +185,22 @@ class TailFiles:
             lineage = next(iter(self._backlog))
             del self._backlog[lineage]
             await self._step(lineage, sink)
+        await self._save(sink)
 
     async def _step(self, lineage: Lineage, sink: Sink) -> None:
         """Read one block of a lineage; if there is more, it is a backlog."""
         generation = self._next(lineage)
         if generation is None:
             return
+        progress = True
         if generation.readable:
-            await self._read(generation, sink, grow=True)
+            progress = await self._read(generation, sink, grow=True)
             if not generation.unread:
                 self._tracker.settler.settle(lineage)
         else:
             await self._finish(generation, sink)
-        if self._next(lineage) is not None:
+        following = self._next(lineage)
+        if following is not None and (progress or following is not generation or not lineage.failing):
             self._backlog[lineage] = None
         # The sink may have taken everything without ever waiting.
         await asyncio.sleep(0)
@@ -212,16 +216,17 @@ class TailFiles:
         # A file that has been replaced is read to its end before its successor is looked at: hence a second time.
         for _ in range(2):
             while (generation := self._next(lineage)) is not None:
-                if generation.readable:
-                    await self._read(generation, sink, grow=False)
-                else:
+                if not generation.readable:
                     await self._finish(generation, sink)
+                elif not await self._read(generation, sink, grow=False) and lineage.failing:
+                    return
             self._tracker.settler.settle(lineage)
 
-    async def _read(self, generation: Generation, sink: Sink, *, grow: bool) -> None:
+    async def _read(self, generation: Generation, sink: Sink, *, grow: bool) -> bool:
+        """Read one block and hand it over; say whether there was one."""
         block = self._tracker.reader.read(generation)
         if block is None:
-            return
+            return False
         progress = Progress(
             position=self._tracker.register.position(generation, block.known),
             base=generation.base or 0,
@@ -236,6 +241,7 @@ class TailFiles:
         at_end = end >= block.seen.size and self._tracker.reader.nothing_beyond(generation.lineage, generation, end)
         await self._put(sink, generation, block.data, at_end=at_end, final=False, positions=positions)
         self._tracker.reader.advance(generation, block, grow=grow)
+        return True
 
     async def _finish(self, generation: Generation, sink: Sink) -> None:
         ending = self._tracker.endings.ending(generation)

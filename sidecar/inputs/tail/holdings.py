@@ -38,6 +38,15 @@ class Holdings:
         owner = self._owners.get(identity)
         return owner is None or owner.unproven
 
+    def may_have(self, generation: Generation, identity: Identity) -> bool:
+        """Whether nothing was read of a file, or it is the generation's own."""
+        return self.is_nobodys(identity) or self._owners.get(identity) is generation
+
+    def is_held(self, identity: Identity) -> bool:
+        """Whether a file is open, and something was read of it."""
+        owner = self._owners.get(identity)
+        return owner is not None and owner.fd is not None and not owner.unproven
+
     def claim(self, generation: Generation) -> None:
         """Make the file that is not open, but remembered, the generation's own."""
         self._owners[generation.known.identity] = generation

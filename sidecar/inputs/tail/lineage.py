@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sidecar.core.following import Remembered
+from sidecar.core.following import LossReason, Remembered
 from sidecar.inputs.tail.disk import Sighting
 
 SOURCE_PREFIX = "tail:"
@@ -54,8 +54,8 @@ class Generation:
     seed: bytes = b""
     left_at: int | None = None
     """When it was last seen to have left its path, or to be missing, or to be written to after that. Wall clock."""
-    emptied: bool = False
-    """Its file was emptied or overwritten: what was not read of it can only stand in a copy."""
+    missing: LossReason = LossReason.VANISHED
+    """What became of its file, if that cannot be found."""
     done: bool = False
     """Rotated and read to its end, but still matched by a glob."""
     lost: bool = False
@@ -75,6 +75,11 @@ class Generation:
         if self.lost or self.done or self.copy_of is not None:
             return 0
         return max(0, self.size - self.known.offset)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it has left its path, and is not open: only a search by content finds it."""
+        return self is not self.lineage.current and self.fd is None and not self.lost and not self.done
 
     @property
     def readable(self) -> bool:
@@ -117,8 +122,6 @@ class Lineage:
     """Files that came and went unseen could not be read: modified last since then, and when that was found out."""
     empty_since: int | None = None
     """Wall clock when its last generation was finished."""
-    stone: str | None = None
-    """Key of the row that remembers that one."""
 
     @property
     def source(self) -> str:

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from sidecar.core.following import Remembered, is_rotated_name, unchanged
 from sidecar.inputs.tail import search
 from sidecar.inputs.tail.disk import base_name, observe, remember, same_bytes
@@ -41,18 +39,15 @@ class Newcomers:
 
     def _before(self, fd: int, generation: Generation) -> Remembered | None:
         """Return what was read of a file when it was followed before, under this path or one it was rotated from."""
-        identity = generation.known.identity
-        best: Remembered | None = None
-        for lineage in (generation.lineage, *self._register.relatives(generation.lineage)):
-            for earlier in lineage.earlier:
-                if earlier.identity != identity and (lineage is generation.lineage or not earlier.proves):
-                    continue
-                if (best is None or best.offset < earlier.offset) and unchanged(earlier, observe(fd, earlier)):
-                    best = msgspec.structs.replace(earlier, identity=identity)
-        return best
+        own = generation.lineage
+        before = search.read_before(fd, own.earlier, rotated_name=False)
+        for lineage in self._register.relatives(own):
+            rotated = is_rotated_name(base_name(lineage.path), base_name(own.path))
+            before = before or search.read_before(fd, lineage.earlier, rotated_name=rotated)
+        return before
 
-    def judge(self, generation: Generation) -> None:
-        """Find out whether a new file, of which nothing was read, is a copy of a log that was.
+    def judge(self, generation: Generation) -> bool:
+        """Find out whether a new file, of which nothing was read, is a copy of a log that was; say if it can be read.
 
         It is not read as long as it is one, and is found by `search` once the log has been emptied.
         """
@@ -70,7 +65,9 @@ class Newcomers:
                     one.copies[generation] = None
             except OSError as error:
                 self._register.trouble(generation.lineage, error)
-            return
+                return False
+            break
+        return generation.copy_of is None
 
     def _relatives(self, generation: Generation) -> Iterator[Generation]:
         """Yield what a new file may be a copy of: its name says so, or it is like it and enough was read."""

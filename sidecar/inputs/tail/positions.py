@@ -1,7 +1,8 @@
 """What the tail input keeps in the store, so that a restart goes on at the exact byte.
 
-There is one row for each file that is followed or being finished, and one for each glob that has been scanned once.
-A row tells enough to find its file again wherever rotation has moved it, and to know it from a stranger.
+There is one row for each file that is followed or being finished, one for each path of which files were finished, and
+one for each glob that has been scanned once. A file's row tells enough to find it again wherever rotation has moved it,
+and to know it from a stranger; a path's row tells what of it is not to be taken for new.
 
 A row's offset is where its file's last finished record ends, not where reading stands.
 """
@@ -9,6 +10,7 @@ A row's offset is where its file's last finished record ends, not where reading 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -32,12 +34,23 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     """The file's last modification when it was last seen at its path, nanoseconds by the file system's clock."""
     done: bool = False
     """Rotated and read to its end; kept because a glob still matches it."""
-    over: int | None = None
-    """The last file of a lineage, finished then by the wall clock: remembered should it, or its successor, turn up."""
-    earlier: tuple[Remembered, ...] = ()
-    """Files of the lineage before it, so that they are never taken for new ones."""
     stream: bytes = b""
     """The pipeline's own state of the stream."""
+
+
+class Past(msgspec.Struct, frozen=True, kw_only=True):
+    """One path's row: what was finished there."""
+
+    path: str
+    pattern: str
+    number: int
+    """Of the last file."""
+    earlier: tuple[Remembered, ...]
+    """The last files, should one of them turn up again."""
+    left: int
+    """What came to the path after them was modified no earlier, nanoseconds by the file system's clock."""
+    at: int
+    """Wall clock when the last one was finished."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,35 +80,52 @@ class Keys:
 
     def __init__(self, input_name: str) -> None:
         self._files = f"tail/{input_name}/file/"
+        self._past = f"tail/{input_name}/past/"
         self._scanned = f"tail/{input_name}/scanned/"
 
     def file(self, path: str, number: int) -> str:
         """Return the key of a file's row."""
         return f"{self._files}{path}#{number}"
 
+    def past(self, path: str) -> str:
+        """Return the key of a path's row."""
+        return f"{self._past}{path}"
+
     def scanned(self, pattern: str) -> str:
         """Return the key that says that a glob has been scanned once: `start_at` no longer applies to it."""
         return f"{self._scanned}{pattern}"
 
-    def load(self, rows: Mapping[str, bytes]) -> tuple[list[Position], set[str], list[str]]:
-        """Return the stored positions, the globs scanned before, and keys of rows that cannot be understood."""
-        positions: list[Position] = []
-        scanned: set[str] = set()
-        bad: list[str] = []
+    def load(self, rows: Mapping[str, bytes]) -> Stored:
+        """Return what an input's rows say."""
+        stored = Stored([], [], set(), [])
         for key, value in rows.items():
-            if key.startswith(self._scanned):
-                scanned.add(key.removeprefix(self._scanned))
-            elif key.startswith(self._files):
-                try:
-                    positions.append(_decoder.decode(value))
-                except msgspec.MsgspecError:
-                    bad.append(key)
-        return positions, scanned, bad
+            try:
+                if key.startswith(self._scanned):
+                    stored.scanned.add(key.removeprefix(self._scanned))
+                elif key.startswith(self._files):
+                    stored.positions.append(_positions.decode(value))
+                elif key.startswith(self._past):
+                    stored.past.append(_past.decode(value))
+            except msgspec.MsgspecError:
+                stored.bad.append(key)
+        return stored
 
 
-def row(key: str, position: Position) -> PositionRow:
-    """Return the row of a file."""
-    return PositionRow(key=key, value=msgspec.json.encode(position))
+class Stored(NamedTuple):
+    """What was stored by an input."""
+
+    positions: list[Position]
+    past: list[Past]
+    scanned: set[str]
+    """The globs scanned before."""
+    bad: list[str]
+    """Keys of rows that cannot be understood."""
 
 
-_decoder = msgspec.json.Decoder(Position)
+def row(key: str, value: Position | Past) -> PositionRow:
+    """Return the row of a file or path."""
+    return PositionRow(key=key, value=msgspec.json.encode(value))
+
+
+_positions = msgspec.json.Decoder(Position)
+_past = msgspec.json.Decoder(Past)

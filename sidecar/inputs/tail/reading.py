@@ -11,7 +11,7 @@ import os
 
 import msgspec
 
-from sidecar.core.following import LossReason, Observed, Remembered, advanced, unchanged
+from sidecar.core.following import Observed, Remembered, advanced, unchanged
 from sidecar.inputs.tail.disk import observe, sight
 from sidecar.inputs.tail.lineage import Generation, Lineage
 from sidecar.inputs.tail.newcomers import Newcomers
@@ -48,12 +48,13 @@ class Reader:
         fd = _descriptor(generation)
         if fd is None or not generation.unread:
             return None
-        if generation.unproven:
-            self._newcomers.judge(generation)
-            if generation.copy_of is not None:
-                return None
+        if generation.unproven and not self._newcomers.judge(generation):
+            return None
         known = generation.known
+        first = known.blank and generation is generation.lineage.current
         try:
+            if first and self._succession.precede(generation, os.fstat(fd).st_mtime_ns):
+                return None
             data = os.pread(fd, min(BLOCK_BYTES, generation.size - known.offset), known.offset)
             # Only now: a file emptied while the block was being read is found out, and the block not believed.
             seen = observe(fd, known)
@@ -65,10 +66,10 @@ class Reader:
             if generation is generation.lineage.current:
                 self._succession.truncated(generation)
             else:
-                self._register.lose(generation, LossReason.SHRUNK)
+                self._succession.shrunk(generation)
             return None
         self._register.note_unchanged(generation)
-        if not data:
+        if not data or (first and seen.size < generation.size):
             generation.size = seen.size
             return None
         if generation.base is None:

@@ -14,13 +14,13 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 
-from sidecar.core.following import LossReason, Remembered, stem, unchanged
+from sidecar.core.following import LossReason, Remembered, is_rotated_name, stem, unchanged
 from sidecar.core.times import SECOND
 from sidecar.inputs.base import PositionRow
 from sidecar.inputs.tail.disk import Opened, Sighting, base_name, observe, open_file, resolved
 from sidecar.inputs.tail.events import TailEvents
 from sidecar.inputs.tail.holdings import Holdings
-from sidecar.inputs.tail.lineage import MAX_EARLIER, Generation, Lineage
+from sidecar.inputs.tail.lineage import Generation, Lineage
 from sidecar.inputs.tail.listing import Listings
 from sidecar.inputs.tail.positions import Keys, Position, row
 from sidecar.inputs.tail.scan import Scan
@@ -58,7 +58,7 @@ class Register:
 
     def remove(self, lineage: Lineage) -> None:
         """Forget a path."""
-        self.remove_stone(lineage)
+        self.unsaved.append(PositionRow(key=self.keys.past(lineage.path), value=None))
         del self.lineages[lineage.path]
         alike = self._by_stem[_stem(lineage.path)]
         del alike[lineage]
@@ -67,11 +67,20 @@ class Register:
 
     def relatives(self, lineage: Lineage) -> Iterator[Lineage]:
         """Yield the other lineages in the same directory whose names this one's may have been made of."""
-        path = lineage.path
+        return (one for one in self._alike(lineage.path) if one is not lineage)
+
+    def may_be_of(self, lineage: Lineage, seen: Sighting) -> bool:
+        """Whether a file that nobody has read may be a rotated one of this lineage, rather than of another one."""
+        if self.holdings.is_held(seen.identity):
+            return False
+        name = base_name(seen.path)
+        closer = (one for one in self._alike(seen.path) if len(one.path) > len(lineage.path))
+        return not any(is_rotated_name(base_name(one.path), name) for one in closer)
+
+    def _alike(self, path: str) -> Iterator[Lineage]:
+        """Yield the lineages in the same directory whose names, less the extension, a path begins with."""
         for end in range(len(path) - len(base_name(path)) + 1, len(path) + 1):
-            for one in self._by_stem.get(path[:end], ()):
-                if one is not lineage:
-                    yield one
+            yield from self._by_stem.get(path[:end], ())
 
     def begin(self, lineage: Lineage, opened: Opened) -> Generation:
         """Return a new generation with an open file, of which nothing was read."""
@@ -123,13 +132,18 @@ class Register:
 
     # Files.
 
-    def open(self, lineage: Lineage, known: Remembered | None) -> Opened | None:
-        """Open the file that stands at a lineage's path; None if there is none, or trouble."""
+    def open(self, lineage: Lineage, seen: Sighting, known: Remembered | None) -> Opened | None:
+        """Open the file that was seen at a lineage's path; None if it is there no longer, or there is trouble."""
         try:
-            return open_file(lineage.path, known)
+            opened = open_file(lineage.path, known)
         except OSError as error:
             self.trouble(lineage, error)
             return None
+        if opened is not None and opened.seen.identity != seen.identity:
+            # Whose that one is, is for the next look to say.
+            os.close(opened.fd)
+            return None
+        return opened
 
     def verify(self, generation: Generation) -> bool:
         """Whether an open file still holds what was read. If it cannot be read, nothing is concluded."""
@@ -144,9 +158,8 @@ class Register:
             return False
         self.note_unchanged(generation)
         generation.size = seen.size
-        if not generation.known.blank:
-            generation.modified = seen.modified
-            self.note_settled(generation)
+        generation.modified = seen.modified
+        self.note_settled(generation)
         return True
 
     def note_unchanged(self, generation: Generation) -> None:
@@ -180,7 +193,7 @@ class Register:
         One that nobody has read from is free even if it has an owner: it may be just the copy that is looked for.
         """
         owner = self.holdings.owner(opened.seen.identity)
-        return owner is None or owner is generation or owner.unproven or _is_stale(owner, opened)
+        return self.holdings.may_have(generation, opened.seen.identity) or owner is None or _is_stale(owner, opened)
 
     def is_unseen_by(self, lineage: Lineage, opened: Opened) -> bool:
         """Whether nothing is known of a file that was found: nobody has read from it, and it is no copy."""
@@ -194,10 +207,6 @@ class Register:
     def position(self, generation: Generation, known: Remembered) -> Position:
         """Return a file's position where `known` says."""
         lineage = generation.lineage
-        earlier: tuple[Remembered, ...] = ()
-        if generation is lineage.current or lineage.current is None:
-            rotated = [older.known for older in lineage.older if older.known.offset and not older.lost]
-            earlier = (*lineage.earlier, *rotated)[-MAX_EARLIER:]
         return Position(
             path=lineage.path,
             pattern=lineage.pattern,
@@ -205,7 +214,6 @@ class Register:
             at=generation.at,
             known=known,
             modified=generation.there,
-            earlier=earlier,
         )
 
     def key(self, generation: Generation) -> str:
@@ -215,13 +223,6 @@ class Register:
     def save(self, generation: Generation) -> None:
         """Save where a file begins that nothing was read of yet."""
         self.unsaved.append(row(self.key(generation), self.position(generation, generation.known)))
-        self.remove_stone(generation.lineage)
-
-    def remove_stone(self, lineage: Lineage) -> None:
-        """Delete the row that remembers what was finished."""
-        if lineage.stone is not None:
-            self.unsaved.append(PositionRow(key=lineage.stone, value=None))
-            lineage.stone = None
 
     # Time and trouble.
 
@@ -258,9 +259,4 @@ def _stem(path: str) -> str:
 
 def _is_stale(owner: Generation, opened: Opened) -> bool:
     """Whether the inode number of an owner's file, which is not open, was given to another file."""
-    if owner.fd is not None:
-        return False
-    try:
-        return not unchanged(owner.known, observe(opened.fd, owner.known))
-    except OSError:
-        return False  # Nothing can be said now.
+    return owner.fd is None and not unchanged(owner.known, observe(opened.fd, owner.known))

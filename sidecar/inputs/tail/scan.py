@@ -76,6 +76,9 @@ class Scanner:
             for path in sorted(glob.iglob(pattern, recursive=True)):
                 if path in files or self.excluded(path):
                     continue
+                if (shown := _writable(path)) != path:
+                    failed[shown] = "its name is not UTF-8"
+                    continue
                 try:
                     sighting = sight(path)
                 except OSError as error:
@@ -107,6 +110,11 @@ class Scanner:
         # Resolving costs a system call for each part of the path: only when another file stands there.
         identity, target = self._targets.get(sighting.path, (None, ""))
         return target if identity == sighting.identity else os.path.realpath(sighting.path)
+
+
+def _writable(path: str) -> str:
+    """Return a path as it can be written everywhere: positions, sources and logs hold text."""
+    return path.encode("utf-8", "backslashreplace").decode()
 
 
 def _identities(directories: set[str]) -> dict[str, Identity]:

@@ -8,7 +8,6 @@ rotation makes, and the file younger than what was read last.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 
@@ -21,10 +20,10 @@ from sidecar.core.following import (
     Remembered,
     is_rotated_name,
     likeness,
+    resumes,
     rotation_count,
-    unchanged,
 )
-from sidecar.inputs.tail.disk import Opened, Sighting, base_name, observe, open_file, same_bytes, sight
+from sidecar.inputs.tail.disk import Opened, Sighting, base_name, close, observe, open_file, same_bytes, sight
 from sidecar.inputs.tail.listing import Listing
 
 _MAX_OPENED = 1_000
@@ -43,7 +42,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     def is_rotated(self, path: str) -> bool:
         """Whether a file's name says that it is a generation of this lineage."""
         candidate = base_name(path)
-        return any(is_rotated_name(name, candidate) for name in self.names)
+        return path in self.former or any(is_rotated_name(name, candidate) for name in self.names)
 
     def rotated(self) -> Iterator[str]:
         """Yield the paths of all that are."""
@@ -72,20 +71,27 @@ def find(
         try:
             opened = open_file(path, known)
         except OSError:
-            if path in own:
-                raise
-            continue
+            if path not in own:
+                continue
+            close(second)
+            raise
         if opened is None:
             continue
-        likely = likeness(known, opened.seen, rotated_name=around.is_rotated(path))
-        if likely in (Likeness.SAME, Likeness.COPY) and free(opened):
-            if second is not None:
-                os.close(second.fd)
+        try:
+            likely = likeness(known, opened.seen, rotated_name=around.is_rotated(path))
+            if likely is not Likeness.NONE and not free(opened):
+                likely = Likeness.NONE
+        except OSError:
+            close(second)
+            close(opened)
+            raise
+        if likely in (Likeness.SAME, Likeness.COPY):
+            close(second)
             return opened
-        if likely is Likeness.SHORTER_COPY and shorter and second is None and free(opened):
+        if likely is Likeness.SHORTER_COPY and shorter and second is None:
             second = opened
         else:
-            os.close(opened.fd)
+            close(opened)
     return second
 
 
@@ -109,32 +115,39 @@ def between(
     modified: tuple[int, int | None],
     around: Surroundings,
     *,
+    ours: Callable[[Sighting], bool],
     unseen: Callable[[Opened], bool],
     earlier: Sequence[Remembered],
+    missing: Sequence[Remembered],
     successor: int | None,
 ) -> tuple[list[Unseen], OSError | None]:
     """Open the generations of which something is unread and nobody knows, oldest first; say if any could not be read.
 
     They were modified last between two times in nanoseconds, of which the first is that of the generation that was
-    read last; they are not what was read `earlier`, nor a copy of that or of the `successor`.
+    read last. They are neither what was read `earlier` nor what is still `missing`, and no copies of that or of the
+    `successor`.
     """
     found: dict[Identity, Unseen] = {}
     trouble: OSError | None = None
     for sighting in _generations(modified, around):
+        if not ours(sighting):
+            continue
         try:
             opened = open_file(sighting.path)
         except OSError as error:
-            trouble = error
+            if not any(one.identity == sighting.identity and one.offset == sighting.size for one in earlier):
+                trouble = error
             continue
         if opened is None:
             continue
         identity = opened.seen.identity
         try:
-            read = _read_before(opened, earlier)
+            read = read_before(opened.fd, earlier, rotated_name=True)
             news = (
                 identity not in found
                 and unseen(opened)
                 and (read is None or read.offset < opened.seen.size)
+                and not any(_is_of(known, opened.fd) for known in missing)
                 and (successor is None or not is_beginning_of(opened.fd, successor))
             )
         except OSError as error:
@@ -142,7 +155,7 @@ def between(
         if news:
             found[identity] = Unseen(opened, read)
         else:
-            os.close(opened.fd)
+            close(opened)
     return list(found.values()), trouble
 
 
@@ -170,17 +183,19 @@ def _count(path: str, names: Iterable[str]) -> int | None:
     return next((count for count in counts if count is not None), None)
 
 
-def _read_before(opened: Opened, earlier: Sequence[Remembered]) -> Remembered | None:
-    """Return what was read of a file, or of one that it is a copy of."""
-    identity, size = opened.seen.identity, opened.seen.size
-    best: Remembered | None = None
-    for one in earlier:
-        if one.offset == 0 or (best is not None and one.offset <= best.offset):
-            continue
-        alike = one.identity == identity or one.proves or one.offset == size
-        if alike and unchanged(one, observe(opened.fd, one)):
-            best = msgspec.structs.replace(one, identity=identity)
-    return best
+def read_before(fd: int, earlier: Iterable[Remembered], *, rotated_name: bool) -> Remembered | None:
+    """Return as much as was read of an open file, or of one that it is a copy of, when that was followed `earlier`."""
+    found: Remembered | None = None
+    for known in earlier:
+        seen = observe(fd, known)
+        if resumes(known, seen, rotated_name=rotated_name) and (found is None or found.offset < known.offset):
+            found = msgspec.structs.replace(known, identity=seen.identity)
+    return found
+
+
+def _is_of(known: Remembered, fd: int) -> bool:
+    """Whether an open file, whose name says that it is a generation, holds what was read of a log."""
+    return likeness(known, observe(fd, known), rotated_name=True) in (Likeness.SAME, Likeness.COPY)
 
 
 def is_beginning_of(fd: int, original: int) -> bool:

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import os
 
-from sidecar.core.following import LossReason, Remembered, Verdict, decide, unchanged
-from sidecar.inputs.base import PositionRow
+from sidecar.core.following import Remembered, Verdict, decide, unchanged
 from sidecar.inputs.tail.disk import Opened, Sighting, last_line_start, open_file, remember, sight
 from sidecar.inputs.tail.lineage import Generation, Lineage
 from sidecar.inputs.tail.newcomers import Newcomers
@@ -47,7 +46,7 @@ class Settler:
         """Follow the file at a path; `first`: it was there when its glob was scanned for the first time."""
         register = self._register
         at_end = first and self._at_end
-        opened = register.open(lineage, None)
+        opened = register.open(lineage, seen, None)
         if opened is None:
             if at_end and lineage.failing:
                 # It cannot be opened yet. Even so it is not to be read from its beginning, now or after a restart.
@@ -69,19 +68,22 @@ class Settler:
         register.save(lineage.current)
 
     def _settle(self, lineage: Lineage, thorough: bool) -> None:
-        for generation in list(lineage.older):
-            self._settle_older(generation, thorough)
+        seen, hidden = None, False
         try:
             seen = sight(lineage.path)
         except OSError as error:
             self._register.trouble(lineage, error)
+            hidden = True
+        for generation in list(lineage.older):
+            self._settle_older(generation, seen, thorough)
+        if hidden:
             return
         current = lineage.current
         if current is None:
             if seen is not None:
                 self._settle_new(lineage, seen)
         elif current.fd is None:
-            self._settle_closed(lineage, current, seen, thorough)
+            self._settle_closed(lineage, current, seen)
         elif seen is not None and seen.identity == current.known.identity:
             self._settle_same(current, seen)
         else:
@@ -95,7 +97,7 @@ class Settler:
         """The file that is held open stands at its path."""
         current.size = seen.size
         if current.known.blank:
-            self._settle_blank(current, current.there, seen.modified)
+            self._settle_blank(current, seen.modified)
             return
         current.sighted = seen.modified
         offset = current.known.offset
@@ -104,18 +106,11 @@ class Settler:
         if not self._register.verify(current):
             self._succession.truncated(current)
 
-    def _settle_blank(self, current: Generation, before: int, modified: int) -> None:
+    def _settle_blank(self, current: Generation, modified: int) -> None:
         """Nothing was read of the open file yet: it may be a copy, or have been copied and emptied unseen."""
-        register = self._register
         if current.unproven:
             self._newcomers.judge(current)
-        if current.copy_of is None and modified != before:
-            current.lineage.left_modified = before
-            current.modified = current.there = modified
-            if self._succession.add_unseen(current.lineage, successor=current.fd):
-                register.unsaved.append(PositionRow(key=register.key(current), value=None))
-                register.number(current.lineage, current)
-                register.save(current)
+        self._succession.precede(current, modified)
 
     def _settle_replaced(self, lineage: Lineage, current: Generation, seen: Sighting | None) -> None:
         """Another file stands at the path, or none; the one that was read is still held open."""
@@ -129,13 +124,15 @@ class Settler:
             succession.truncated(current, at_path=False)
             self._settle(lineage, thorough=False)
             return
-        if current.unread:
+        if current.known.blank:
+            succession.precede(current, current.modified, at_path=False)
+        if any(one.readable for one in lineage.generations()):
             return  # It is read to its end first.
         if seen is None or register.belongs_to_another(seen, current):
             succession.leave(current)
             succession.add_unseen(lineage)
             return
-        opened = register.open(lineage, current.known)
+        opened = register.open(lineage, seen, current.known)
         if opened is None:
             return
         if decide(current.known, opened.seen) is Verdict.CONTINUE:
@@ -143,34 +140,28 @@ class Settler:
         else:
             succession.replace(current, opened, Verdict.ROTATED)
 
-    def _settle_closed(self, lineage: Lineage, current: Generation, seen: Sighting | None, thorough: bool) -> None:
+    def _settle_closed(self, lineage: Lineage, current: Generation, seen: Sighting | None) -> None:
         """The file that was read is not open: it was idle, or this process has just started."""
         register, succession = self._register, self._succession
         if seen is None or register.belongs_to_another(seen, current):
-            if thorough and succession.relocate(current):
-                succession.leave(current)
-                succession.add_unseen(lineage)
-            elif current.left_at is None:
-                current.left_at = register.clock()
-            elif register.elapsed(current.left_at, GRACE):
-                register.lose(current, LossReason.VANISHED)
-                succession.leave(current)
-                succession.add_unseen(lineage)
+            succession.relocate(current)
+            succession.leave(current)
+            succession.add_unseen(lineage)
             return
-        current.left_at = None
         if current.settled and current.looks_like(seen):
             return
-        opened = register.open(lineage, current.known)
+        opened = register.open(lineage, seen, current.known)
         if opened is None:
             return
         verdict = decide(current.known, opened.seen)
         if verdict is not Verdict.CONTINUE:
             succession.replace(current, opened, verdict)
             return
-        before = current.there
+        there = current.there
         succession.back(current, opened)
         if current.known.blank:
-            self._settle_blank(current, before, current.modified)
+            current.there = there
+            self._settle_blank(current, current.modified)
 
     def _settle_new(self, lineage: Lineage, seen: Sighting) -> None:
         """A file stands at a path that has none."""
@@ -181,6 +172,8 @@ class Settler:
             owner.done = False
             owner.left_at = None
             lineage.current = owner
+            if owner.fd is None:
+                self._settle_closed(lineage, owner, seen)
         elif not self._register.belongs_to_another(seen, None):
             self.begin(lineage, seen, first=False)
 
@@ -196,29 +189,31 @@ class Settler:
 
     # Files that have left it.
 
-    def _settle_older(self, generation: Generation, thorough: bool) -> None:
+    def _settle_older(self, generation: Generation, seen: Sighting | None, thorough: bool) -> None:
         if generation.lost:
             return
         if generation.done:
             self._settle_done(generation, thorough)
         elif generation.fd is None:
-            self._settle_missing(generation, thorough)
+            self._settle_missing(generation, seen, thorough)
         else:
             size = generation.size
             if not self._register.verify(generation):
-                self._register.lose(generation, LossReason.SHRUNK)
+                self._succession.shrunk(generation)
             elif generation.size > size:
                 generation.left_at = self._register.clock()
 
-    def _settle_missing(self, generation: Generation, thorough: bool) -> None:
-        """A rotated file that is not open: only a search by content finds it."""
-        if not thorough:
+    def _settle_missing(self, generation: Generation, seen: Sighting | None, thorough: bool) -> None:
+        """A rotated file that is not open: only a search by content finds it, if it is not simply back at the path."""
+        lineage = generation.lineage
+        back = lineage.current is None and seen is not None and seen.identity == generation.known.identity
+        if not thorough or back:
             return
-        current = generation.lineage.current
+        current = lineage.current
         if self._succession.relocate(generation, None if current is None else current.fd) or generation.left_at is None:
             generation.left_at = self._register.clock()
         elif self._register.elapsed(generation.left_at, GRACE):
-            self._register.lose(generation, LossReason.TRUNCATED if generation.emptied else LossReason.VANISHED)
+            self._register.lose(generation, generation.missing)
 
     def _settle_done(self, generation: Generation, thorough: bool) -> None:
         """A rotated file, read to its end, that a glob matches."""
@@ -228,9 +223,9 @@ class Settler:
         try:
             seen = sight(generation.at)
             if seen is None or seen.identity != generation.known.identity:
-                if thorough:
-                    register.give_up(generation)
+                self._miss_done(generation, thorough)
                 return
+            generation.left_at = None
             if generation.looks_like(seen):
                 return
             opened = open_file(generation.at, generation.known)
@@ -249,3 +244,10 @@ class Settler:
             generation.left_at = register.clock()
         else:
             register.holdings.close(generation)
+
+    def _miss_done(self, generation: Generation, thorough: bool) -> None:
+        """It is not where it was seen: gone only if it stays so, for a rotation during the scan may have hidden it."""
+        if generation.left_at is None:
+            generation.left_at = self._register.clock()
+        elif thorough and self._register.elapsed(generation.left_at, GRACE):
+            self._register.give_up(generation)

@@ -12,6 +12,7 @@ import os
 from functools import partial
 
 from sidecar.core.following import LossReason, Verdict, unchanged
+from sidecar.inputs.base import PositionRow
 from sidecar.inputs.tail import search
 from sidecar.inputs.tail.disk import Opened, Sighting, base_name, observe, open_file, parent, remember, resolved
 from sidecar.inputs.tail.lineage import Generation, Lineage
@@ -38,7 +39,7 @@ class Succession:
         """The open file was emptied: what was not read of it may stand in a copy."""
         fd = self._register.holdings.detach(current)
         try:
-            opened = Opened(fd, current.lineage.path, observe(fd))
+            opened = Opened(fd, current.lineage.path if at_path else current.at, observe(fd))
         except OSError as error:
             os.close(fd)
             self._register.trouble(current.lineage, error)
@@ -59,6 +60,13 @@ class Succession:
         lineage.current = self._register.begin(lineage, opened)
         self._newcomers.welcome(lineage.current)
 
+    def shrunk(self, older: Generation) -> None:
+        """A rotated file was emptied or overwritten: what was not read of it may stand in a copy."""
+        older.missing = LossReason.SHRUNK
+        older.left_at = self._register.clock()
+        self._register.holdings.drop(older)
+        self.relocate(older)
+
     def leave(self, current: Generation) -> None:
         """Note that a file has left its path, and that nothing is known of what stands there."""
         lineage = current.lineage
@@ -76,8 +84,10 @@ class Succession:
         found, trouble = search.between(
             (since, until),
             self._around(lineage),
+            ours=partial(register.may_be_of, lineage),
             unseen=partial(register.is_unseen_by, lineage),
             earlier=[*lineage.earlier, *(older.known for older in lineage.older)],
+            missing=[older.known for older in lineage.older if older.is_missing],
             successor=successor,
         )
         for one in found:
@@ -94,6 +104,23 @@ class Succession:
             register.trouble(lineage, trouble)
             lineage.gap = lineage.gap or (since, register.clock())
         return bool(found)
+
+    def precede(self, current: Generation, modified: int, *, at_path: bool = True) -> bool:
+        """Let what came and went unseen go before an open file of which nothing was read. Say if anything did.
+
+        If the file has changed, it may have been copied and emptied: what it held then is unseen, too.
+        """
+        register, lineage = self._register, current.lineage
+        if current.copy_of is not None or modified == current.there:
+            return False
+        lineage.left_modified = current.there
+        current.modified = current.there = modified
+        found = self.add_unseen(lineage, None if at_path else modified, successor=current.fd)
+        if found:
+            register.unsaved.append(PositionRow(key=register.key(current), value=None))
+            register.number(lineage, current)
+            register.save(current)
+        return found
 
     def search_again(self, lineage: Lineage, seen: Sighting | None) -> None:
         """Look for what came and went unseen, as long as some of it may be there: a late writer, an unreadable file."""
@@ -120,7 +147,7 @@ class Succession:
                 self._around(generation.lineage),
                 free=partial(register.is_free_for, generation),
                 nobodys=register.holdings.is_nobodys,
-                shorter=generation.emptied,
+                shorter=generation.missing is not LossReason.VANISHED,
                 now=register.clock(),
             )
         except OSError as error:
@@ -141,6 +168,8 @@ class Succession:
             os.close(opened.fd)
             return True
         self.back(generation, opened)
+        if generation.known.blank and generation is generation.lineage.current:
+            self.precede(generation, generation.modified, at_path=False)
         return True
 
     def _part_from(self, current: Generation, verdict: Verdict, successor: int) -> None:
@@ -152,7 +181,7 @@ class Succession:
             register.events.truncated(lineage.path)
         else:
             register.events.rotated(lineage.path)
-        current.emptied = truncated
+        current.missing = LossReason.TRUNCATED if truncated else LossReason.VANISHED
         if current.fd is None:
             self.relocate(current, successor)
         self.leave(current)
@@ -170,7 +199,7 @@ class Succession:
         if opened is None:
             return None
         same = opened.seen.identity == known.identity and unchanged(known, opened.seen)
-        if same and self._register.is_free_for(generation, opened):
+        if same and self._register.holdings.may_have(generation, opened.seen.identity):
             return opened
         os.close(opened.fd)
         return None

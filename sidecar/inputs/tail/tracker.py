@@ -19,6 +19,7 @@ from sidecar.inputs.tail.endings import Endings
 from sidecar.inputs.tail.events import TailEvents
 from sidecar.inputs.tail.lineage import Generation, Lineage
 from sidecar.inputs.tail.newcomers import Newcomers
+from sidecar.inputs.tail.positions import Past, Position, Stored
 from sidecar.inputs.tail.reading import Reader
 from sidecar.inputs.tail.register import Register
 from sidecar.inputs.tail.scan import Found, Scan, Scanner
@@ -56,7 +57,8 @@ class Tracker:
         self.endings = Endings(self.register)
         self._scanner = scanner
         self._paths: dict[str, Lineage] = {}
-        self._stored, self._scanned, self._bad = self.register.keys.load(positions)
+        self._stored = self.register.keys.load(positions)
+        self._scanned = self._stored.scanned
 
     def apply(self, scan: Scan) -> None:
         """Take in what a scan found."""
@@ -88,32 +90,20 @@ class Tracker:
 
     def _restore(self, scan: Scan) -> None:
         """Make closed generations of the stored positions; delete those that are none of ours."""
-        register = self.register
-        for key in self._bad:
+        register, stored = self.register, self._stored
+        self._stored = Stored([], [], set(), [])
+        for key in stored.bad:
             register.events.possible_loss(key, LossReason.BAD_POSITION)
             register.unsaved.append(PositionRow(key=key, value=None))
-        stored = sorted(self._stored, key=lambda one: (one.path, one.number))
-        self._stored, self._bad = [], []
-        for position in stored:
-            found = scan.files.get(position.path)
-            pattern = position.pattern if found is None else found.pattern
-            if pattern not in self._scanner.patterns or self._scanner.excluded(position.path):
+        for position in sorted(stored.positions, key=lambda one: (one.path, one.number)):
+            lineage = self._restored(position, scan)
+            if lineage is None:
                 key = register.keys.file(position.path, position.number)
                 register.unsaved.append(PositionRow(key=key, value=None))
                 continue
-            lineage = register.lineages.get(position.path) or register.add(position.path, pattern)
             if lineage.current is not None:
                 lineage.older.append(lineage.current)
                 lineage.current = None
-            lineage.number = position.number
-            lineage.targets.append(position.at)
-            lineage.left_modified = position.modified
-            lineage.earlier.extend(position.earlier)
-            if position.over is not None:
-                lineage.earlier.append(position.known)
-                lineage.stone = register.keys.file(position.path, position.number)
-                lineage.empty_since = position.over
-                continue
             generation = Generation(
                 lineage=lineage,
                 number=position.number,
@@ -125,11 +115,31 @@ class Tracker:
                 done=position.done,
                 unproven=position.known.blank,
             )
+            lineage.number = position.number
+            lineage.targets.append(position.at)
+            lineage.left_modified = position.modified
             register.holdings.claim(generation)
             if position.done:
                 lineage.older.append(generation)
             else:
                 lineage.current = generation
+        for past in stored.past:
+            lineage = self._restored(past, scan)
+            if lineage is None:
+                register.unsaved.append(PositionRow(key=register.keys.past(past.path), value=None))
+                continue
+            lineage.number = max(lineage.number, past.number)
+            lineage.earlier.extend(past.earlier)
+            lineage.left_modified = max(past.left, lineage.left_modified or past.left)
+            lineage.empty_since = past.at
+
+    def _restored(self, row: Position | Past, scan: Scan) -> Lineage | None:
+        """Return the lineage that a stored row belongs to; None if no glob matches its path any more."""
+        found = scan.files.get(row.path)
+        pattern = row.pattern if found is None else found.pattern
+        if pattern not in self._scanner.patterns or self._scanner.excluded(row.path):
+            return None
+        return self.register.lineages.get(row.path) or self.register.add(row.path, pattern)
 
     def _adopt(self, found: Found) -> None:
         """Follow a file at a path that is not known; not if it is known under another name."""

@@ -64,13 +64,15 @@ class Waker:
         self._touched: dict[str, bool] = {}
         self._everything = False
 
-    async def watch(self, directories: Mapping[str, Identity]) -> None:
-        """Watch these directories from now on. What happens while the watch changes is found by the next poll."""
+    async def watch(self, directories: Mapping[str, Identity]) -> bool:
+        """Watch these directories from now on. Return whether the watch begins anew: what happens until it stands is
+        found only by another look."""
         if directories == self._directories and self._task is not None:
-            return
+            return False
         await self.close()
         self._directories = directories
         self._task = asyncio.create_task(self._run(frozenset(directories)), name="tail-watch")
+        return True
 
     def ring(self) -> None:
         """Wake whoever waits, to look at everything."""
