@@ -137,8 +137,9 @@ async def test_the_demonstration_stops_when_asked_and_leaves_no_daemon_behind(
 ) -> None:
     kept = world.directory / "kept"
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sidecar", "demo", "--keep", str(kept), cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
+        sys.executable, "-m", "sidecar", "demo", "--keep", str(kept), cwd=ROOT, stdout=asyncio.subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background have it ignored
+    )  # fmt: skip
     assert process.stdout is not None
     async with asyncio.timeout(PATIENCE):
         while b"calm" not in await process.stdout.readline():
