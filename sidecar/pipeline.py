@@ -126,10 +126,13 @@ class Pipeline:
         await self.settled()
 
     async def put(self, batch: Batch) -> None:
-        """Judge a batch. Returns once it is submitted and not too much is waiting to be committed.
+        """Judge a batch once not too much is waiting to be committed. Returns when it is submitted.
 
-        What goes wrong with the bytes alone is raised and concerns this input only: nothing was decided yet.
+        What goes wrong with the bytes alone is raised and concerns this input only: nothing was decided yet. A batch is
+        judged only after the wait: cancelled before, it was not taken, and its input may hand it over again.
         """
+        while len(self._commits) >= MAX_UNCOMMITTED_BATCHES:
+            await self._commit(self._commits[0])
         stream = self._streams.get(batch.stream)
         if stream is None:
             options = self._decoding[batch.input]
@@ -143,8 +146,6 @@ class Pipeline:
             stream.batch = msgspec.structs.replace(batch, data=b"", state=None)
             if stream.detector.flush_due is not None:
                 self._held.set()
-        while len(self._commits) >= MAX_UNCOMMITTED_BATCHES:
-            await self._commit(self._commits[0])
 
     async def run(self) -> None:
         """Let time pass: end joins that got no continuation, and show the engine the clock. Until cancelled.

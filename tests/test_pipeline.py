@@ -180,13 +180,28 @@ async def test_batches_commit_and_are_acknowledged_in_the_order_in_which_they_ca
 
 
 async def test_an_input_waits_once_too_much_is_uncommitted_and_goes_on_with_the_next_commit(world: World) -> None:
-    for _ in range(MAX_UNCOMMITTED_BATCHES - 1):
+    for _ in range(MAX_UNCOMMITTED_BATCHES):
         await world.pipeline.put(world.batch(world.error()))
     blocked = asyncio.create_task(world.pipeline.put(world.batch(world.error())))
     await asyncio.sleep(3600)
     assert not blocked.done()
     await world.store.commit(1)
-    assert blocked.done()
+    await blocked
+    assert len(world.store.submitted) == MAX_UNCOMMITTED_BATCHES + 1
+
+
+async def test_a_batch_whose_input_is_stopped_while_it_waits_is_not_judged(world: World) -> None:
+    """Its input reads it again before the stop: judged here, too, it would count twice."""
+    for _ in range(MAX_UNCOMMITTED_BATCHES):
+        await world.pipeline.put(world.batch(world.error()))
+    blocked = asyncio.create_task(world.pipeline.put(world.batch(world.error("again"))))
+    await asyncio.sleep(1)
+    blocked.cancel()
+    await asyncio.wait({blocked})
+    assert len(world.store.submitted) == MAX_UNCOMMITTED_BATCHES
+    await world.store.commit()
+    await world.pipeline.put(world.batch(world.error("again")))
+    assert len(world.store.submitted) == MAX_UNCOMMITTED_BATCHES + 1
 
 
 async def test_a_batch_without_anything_to_record_waits_for_nothing(world: World) -> None:
