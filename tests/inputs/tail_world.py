@@ -117,11 +117,13 @@ class App:
 class World:
     """A directory, its applications, and what the daemon ought to have read."""
 
-    def __init__(self, driver: Driver, names: list[str], scheme: str, *, link: bool) -> None:
+    def __init__(self, driver: Driver, names: list[str], scheme: str, *, link: bool, holds: bool) -> None:
         self.driver = driver
         self.root = driver.root
         self.scheme = SCHEMES[scheme]
         self.link = link
+        self.holds = holds
+        """The daemon has descriptors enough to keep files open."""
         self.apps = [App(name) for name in names]
         self.files: dict[str, File] = {}
         """By real path, relative to the root."""
@@ -181,7 +183,7 @@ class World:
         text = re.sub(r"\+", lambda _: self._next(), text)
         if app.file.old:
             self.late |= ids(text) | ids(app.file.text.rpartition("\n")[2])
-        if app.last is not app.file and any(app.file.history):
+        if app.last is not None and self.every.index(app.last) > self.every.index(app.file):
             self.hindered = True
         app.last = app.file
         app.file.put(text)
@@ -335,7 +337,8 @@ class World:
         for app in self.apps:
             file = self.there(app)
             if file is not None and not self.denied:
-                self.held.add(file)
+                if self.holds:
+                    self.held.add(file)
                 file.seen = file.text
                 file.old = file.left = False
 
@@ -351,11 +354,12 @@ class World:
         if self.denied:
             # So is what came and went and cannot be opened.
             self.destroyed = True
+            self.forgotten |= ids("".join(file.text for file in self.every if len(file.seen or "") < HEAD_BYTES))
             self.late |= ids("".join(file.text for file in self.every if file not in there)) - self.must
         if self.away:
             # What cannot be found for so long is given up, and a little of it proves nothing when it comes back.
             self.destroyed = True
-            self.forgotten |= ids("".join(file.text for file in self.every if len(file.text) < HEAD_BYTES))
+            self.forgotten |= ids("".join(file.text for file in self.every if len(file.seen or "") < HEAD_BYTES))
             self.late |= ids("".join(file.text for file in self.every)) - self.must
         for file in self.every:
             file.old = file.old or file not in there

@@ -30,6 +30,7 @@ from tail_world import RECORD, SCHEMES, App, World, ids
 from sidecar.core.times import SECOND
 from sidecar.inputs.base import Batch
 from sidecar.inputs.tail import reading
+from sidecar.inputs.tail.holdings import MAX_OPEN_FILES
 
 TEXTS = ["+\n", "+\n+\n", "+", "+ half", "+" + "." * 600 + "\n", ("+" + "." * 600 + "\n") * 4]
 """What an application writes at once: short and long lines, one without an end."""
@@ -142,8 +143,9 @@ class Tailing(RuleBasedStateMachine):
         link=st.booleans(),
         inside=st.booleans(),
         block=st.sampled_from([700, reading.BLOCK_BYTES]),
+        max_open=st.sampled_from([1, MAX_OPEN_FILES]),
     )
-    def start(self, names: list[str], scheme: str, link: bool, inside: bool, block: int) -> None:
+    def start(self, names: list[str], scheme: str, link: bool, inside: bool, block: int, max_open: int) -> None:
         self.directory = tempfile.TemporaryDirectory()
         self.runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)  # leaves the current loop alone
         self.patches = contextlib.ExitStack()
@@ -151,7 +153,9 @@ class Tailing(RuleBasedStateMachine):
         self.patches.enter_context(mock.patch.object(asyncio, "to_thread", at_once))
         patterns = ["logs/app*" if inside else f"logs/{name}" for name in names]
         self.driver = Driver(Path(self.directory.name), *patterns, exclude=("*.gz", "*.tmp"))
-        self.world = World(self.driver, names, scheme, link=link)
+        self.driver.max_open_files = max_open
+        self.driver.start()
+        self.world = World(self.driver, names, scheme, link=link, holds=max_open > 1)
         self.up = True
         for app in self.world.apps:
             self.world.write(app, "+\n")

@@ -24,7 +24,7 @@ from sidecar.core.following import (
     fingerprint,
 )
 
-_MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 """Errors that mean that nothing (nothing reachable) has this name."""
 
 _LINE_SEARCH_BLOCK = 64 * 1024
@@ -54,7 +54,7 @@ def sight(path: str) -> Sighting | None:
     try:
         found = os.stat(path)
     except OSError as error:
-        if error.errno in _MISSING:
+        if error.errno in MISSING:
             return None
         raise
     if not stat.S_ISREG(found.st_mode):
@@ -69,7 +69,7 @@ def open_file(path: str, known: Remembered | None = None) -> Opened | None:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except OSError as error:
-        if error.errno in _MISSING:
+        if error.errno in MISSING:
             return None
         raise
     try:
@@ -140,12 +140,9 @@ def last_line_start(fd: int, size: int, limit: int) -> int:
 
 
 def entries(directory: str) -> list[tuple[str, int]]:
-    """Return base name and inode of everything in a directory; nothing if it cannot be listed."""
-    try:
-        with os.scandir(directory) as found:
-            return [(entry.name, entry.inode()) for entry in found]
-    except OSError:
-        return []
+    """Return base name and inode of everything in a directory. Raise OSError if it cannot be listed."""
+    with os.scandir(directory) as found:
+        return [(entry.name, entry.inode()) for entry in found]
 
 
 def parent(path: str) -> str:

@@ -10,6 +10,7 @@ Invariants:
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable
 
 import msgspec
@@ -45,19 +46,28 @@ class Endings:
         """Whether a file has left its path, was read to its end, and nobody writes into it any more."""
         if generation.lost:
             return True
-        if generation.done or generation.unread or generation.fd is None or generation.left_at is None:
+        if generation.done or generation.unread or generation.mislaid or generation.left_at is None:
             return False
         # A scan that failed must not make a renamed file one that no glob matches.
         listed = generation.lineage.pattern in self._register.scan.listed
         current = generation is generation.lineage.current
         return listed and not current and self._register.elapsed(generation.left_at, GRACE)
 
+    def is_over_at_the_stop(self, generation: Generation) -> bool:
+        """Whether nobody could find a file again that has left its path and was read to its end: it was deleted."""
+        if generation.fd is None or generation.unread or generation is generation.lineage.current:
+            return False
+        with contextlib.suppress(OSError):
+            return os.fstat(generation.fd).st_nlink == 0
+        return False
+
     def ending(self, generation: Generation) -> Ending:
         """Return what the end of a file comes to."""
         register = self._register
         copies = self._copies(generation)
         rows = [row(register.key(copy), register.position(copy, known)) for copy, known in copies]
-        matched = not generation.lost and generation.known.identity in register.scan.by_identity
+        followed = not generation.lost and not generation.known.blank
+        matched = followed and generation.known.identity in register.scan.by_identity
         key = register.key(generation)
         if matched:
             position = register.position(generation, generation.known)
@@ -84,7 +94,10 @@ class Endings:
         lineage.older.remove(generation)
         if generation.known.offset:
             lineage.earlier.append(generation.known)
-        self._finished[self._register.key(generation)] = generation
+        if generation.fd is None:
+            self._register.holdings.drop(generation)
+        else:
+            self._finished[self._register.key(generation)] = generation
 
     def committed(self, keys: Iterable[str]) -> None:
         """These rows' deletions are on disk: forget the files."""

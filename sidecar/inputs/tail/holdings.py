@@ -2,8 +2,8 @@
 
 Invariants:
 - A file belongs to one generation at most, open or not.
-- At most `MAX_OPEN_FILES` files stay open that can be found again by their path. Those that have left it stay open,
-  and so do new ones of which nothing was read.
+- About `MAX_OPEN_FILES` files are open, those that were used last. Others are opened again where they were last seen.
+  Only what could not be opened again stays open: deleted files, and copies that may soon be what is left of a log.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from sidecar.inputs.tail.lineage import Generation
 MAX_OPEN_FILES = 256
 """The least used files beyond this are closed: a quarter of the usual soft limit of 1,024 descriptors."""
 
+_TRIES = 8
+"""Files looked at for one to close: enough to catch up, and no more than a few microseconds."""
+
 
 class Holdings:
     """The files of one input."""
@@ -30,21 +33,22 @@ class Holdings:
         self._open: OrderedDict[Generation, None] = OrderedDict()
 
     def owner(self, identity: Identity) -> Generation | None:
-        """Return whose file it is."""
-        return self._owners.get(identity)
+        """Return whose file it is. One that is finished lays no claim: it only keeps the inode number from others."""
+        owner = self._owners.get(identity)
+        return None if owner is None or owner.finished else owner
 
     def is_nobodys(self, identity: Identity) -> bool:
         """Whether nothing was read of a file: it has no owner, or one that does not know yet what it is."""
-        owner = self._owners.get(identity)
+        owner = self.owner(identity)
         return owner is None or owner.unproven
 
     def may_have(self, generation: Generation, identity: Identity) -> bool:
         """Whether nothing was read of a file, or it is the generation's own."""
-        return self.is_nobodys(identity) or self._owners.get(identity) is generation
+        return self.is_nobodys(identity) or self.owner(identity) is generation
 
     def is_held(self, identity: Identity) -> bool:
         """Whether a file is open, and something was read of it."""
-        owner = self._owners.get(identity)
+        owner = self.owner(identity)
         return owner is not None and owner.fd is not None and not owner.unproven
 
     def claim(self, generation: Generation) -> None:
@@ -57,7 +61,7 @@ class Holdings:
         generation.fd = opened.fd
         generation.size = opened.seen.size
         generation.modified = opened.seen.modified
-        generation.settled = False
+        generation.settled = generation.mislaid = False
         generation.known = msgspec.structs.replace(generation.known, identity=opened.seen.identity)
         self._owners[opened.seen.identity] = generation
         self.used(generation)
@@ -66,10 +70,16 @@ class Holdings:
         """Note that an open file was read from; close those that were not for longest, if there are too many."""
         self._open[generation] = None
         self._open.move_to_end(generation)
-        excess = len(self._open) - self._max_open
-        if excess > 0:
-            for one in [one for one in self._open if one is not generation and _is_found_by_path(one)][:excess]:
-                self.close(one)
+        for _ in range(_TRIES):
+            if len(self._open) <= self._max_open:
+                break
+            oldest = next(iter(self._open))
+            if oldest.finished:
+                self.drop(oldest)
+            elif oldest is not generation and _can_be_opened_again(oldest):
+                self.close(oldest)
+            else:
+                self._open.move_to_end(oldest)
 
     def detach(self, generation: Generation) -> int:
         """Take the open file from a generation, which stays without one, and return its descriptor."""
@@ -88,6 +98,7 @@ class Holdings:
     def drop(self, generation: Generation) -> None:
         """Close the generation's file and give it up."""
         self.close(generation)
+        generation.mislaid = True
         identity = generation.known.identity
         if self._owners.get(identity) is generation:
             del self._owners[identity]
@@ -98,5 +109,6 @@ class Holdings:
             self.close(generation)
 
 
-def _is_found_by_path(generation: Generation) -> bool:
-    return generation.lineage.current is generation and not generation.unproven
+def _can_be_opened_again(generation: Generation) -> bool:
+    assert generation.fd is not None
+    return generation.copy_of is None and os.fstat(generation.fd).st_nlink > 0

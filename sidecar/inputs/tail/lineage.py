@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sidecar.core.following import LossReason, Remembered
 from sidecar.inputs.tail.disk import Sighting
@@ -22,7 +23,7 @@ SOURCE_PREFIX = "tail:"
 MAX_EARLIER = 8
 """Finished files remembered of each lineage: log directories seldom keep more uncompressed generations."""
 
-MAX_TARGETS = 4
+MAX_TARGETS = 8
 """Places remembered to which a symbolic link pointed: more than change while the daemon is restarted."""
 
 
@@ -54,6 +55,8 @@ class Generation:
     seed: bytes = b""
     left_at: int | None = None
     """When it was last seen to have left its path, or to be missing, or to be written to after that. Wall clock."""
+    mislaid: bool = False
+    """It is not where it was last seen: only a search by content finds it."""
     missing: LossReason = LossReason.VANISHED
     """What became of its file, if that cannot be found."""
     done: bool = False
@@ -77,24 +80,28 @@ class Generation:
         return max(0, self.size - self.known.offset)
 
     @property
-    def is_missing(self) -> bool:
-        """Whether it has left its path, and is not open: only a search by content finds it."""
-        return self is not self.lineage.current and self.fd is None and not self.lost and not self.done
-
-    @property
     def readable(self) -> bool:
         """Whether there are bytes to read right now, if need be after opening the file again."""
-        if self.unread == 0:
-            return False
-        return self.fd is not None or (
-            self is self.lineage.current and self.left_at is None and not self.lineage.failing
-        )
+        return self.unread > 0 and (self.fd is not None or not (self.mislaid or self.lineage.failing))
+
+    def stands_still(self, seen: Sighting) -> bool:
+        """Whether nothing shows that its file has changed since it was looked at last."""
+        return seen.identity == self.known.identity and seen.size == self.size and seen.modified == self.modified
 
     def looks_like(self, seen: Sighting) -> bool:
         """Whether nothing shows that its file, closed when it was read to its end, has changed."""
         return (
             seen.identity == self.known.identity and seen.size == self.known.offset and seen.modified == self.modified
         )
+
+
+class Gap(NamedTuple):
+    """Files that came and went unseen, if there were any, could not be looked for or read."""
+
+    since: int
+    """They were modified last since then, by the file system's clock."""
+    noticed: int | None
+    """Wall clock when there was trouble; None if only the directory was not there."""
 
 
 @dataclass(slots=True, eq=False)
@@ -115,11 +122,11 @@ class Lineage:
     trouble: str | None = None
     """Why its file cannot be read; said once."""
     failing: bool = False
-    """The last look met that trouble again."""
+    """The last look met that trouble again, or could not decide what a file is: it is left to the next one."""
     left_modified: int | None = None
     """What came to the path after the file that left it last was modified no earlier, by the file system's clock."""
-    gap: tuple[int, int] | None = None
-    """Files that came and went unseen could not be read: modified last since then, and when that was found out."""
+    gap: Gap | None = None
+    """What came and went unseen is still to be looked for."""
     empty_since: int | None = None
     """Wall clock when its last generation was finished."""
 

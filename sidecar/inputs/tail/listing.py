@@ -40,7 +40,13 @@ class Listing:
     def __init__(self, directory: str, device: int) -> None:
         self._directory = directory
         self._device = device
-        self._names = sorted(entries(directory))
+        self.trouble: OSError | None = None
+        """Why it could not be listed."""
+        self._names: list[tuple[str, int]] = []
+        try:
+            self._names = sorted(entries(directory))
+        except OSError as error:
+            self.trouble = error
         self._by_inode: defaultdict[int, list[str]] = defaultdict(list)
         for name, inode in self._names:
             self._by_inode[inode].append(name)
@@ -84,7 +90,7 @@ class Listings:
         self._kept: OrderedDict[str, tuple[tuple[int, int, int], Listing]] = OrderedDict()
 
     def of(self, directory: str) -> Listing:
-        """Return what stands in a directory: nothing, if it cannot be listed."""
+        """Return what stands in a directory."""
         try:
             found = os.stat(directory)
         except OSError:
@@ -97,7 +103,7 @@ class Listings:
             # A change that comes while the listing is made is later than `state`, or not older than RACY.
             racy = self._clock() - found.st_mtime_ns <= RACY
             listing = Listing(directory, found.st_dev)
-            if racy:
+            if racy or listing.trouble is not None:
                 return listing
         self._kept[directory] = (state, listing)
         if len(self._kept) > MAX_LISTINGS:

@@ -9,11 +9,12 @@ Invariants:
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 from sidecar.core.following import Remembered, is_rotated_name, unchanged
 from sidecar.inputs.tail import search
-from sidecar.inputs.tail.disk import base_name, observe, remember, same_bytes
+from sidecar.inputs.tail.disk import base_name, close, observe, open_file, remember, same_bytes
 from sidecar.inputs.tail.lineage import Generation
 from sidecar.inputs.tail.register import Register
 
@@ -25,15 +26,9 @@ class Newcomers:
         self._register = register
 
     def welcome(self, generation: Generation) -> None:
-        """Find out where to begin in a new file: behind what was read of it before, if it has come back."""
-        assert generation.fd is not None
-        try:
-            generation.known = self._before(generation.fd, generation) or generation.known
-        except OSError as error:
-            self._register.trouble(generation.lineage, error)
-        if generation.known.blank:
-            generation.unproven = True
-            self.judge(generation)
+        """Find out where to begin in a new file."""
+        generation.unproven = True
+        self.judge(generation)
         if generation.copy_of is None:
             self._register.save(generation)
 
@@ -46,28 +41,35 @@ class Newcomers:
             before = before or search.read_before(fd, lineage.earlier, rotated_name=rotated)
         return before
 
-    def judge(self, generation: Generation) -> bool:
-        """Find out whether a new file, of which nothing was read, is a copy of a log that was; say if it can be read.
+    def judge(self, generation: Generation) -> tuple[bool, Generation | None]:
+        """Find out what a new file is of which nothing was read; say whether it can be read.
 
-        It is not read as long as it is one, and is found by `search` once the log has been emptied.
+        One that has come back goes on where reading it ended. A copy of a log that was read is not read as long as it
+        is one, and is found by `search` once the log has been emptied. If that has just happened, nothing can be said
+        before somebody has looked at the log, which is returned.
         """
         assert generation.fd is not None
         generation.copy_of = None
-        for one in self._relatives(generation):
-            try:
-                if not self._is_copy(generation.fd, one):
-                    continue
-                if one.known.proves and self._goes_its_own_way(generation.fd, one):
-                    generation.known = remember(generation.fd, generation.known.identity, one.known.offset)
-                    generation.unproven = False
-                else:
+        try:
+            known = self._before(generation.fd, generation)
+            for one in () if known is not None else self._relatives(generation):
+                copied = self._is_copy(generation.fd, one)
+                if copied is None:
+                    return False, one
+                if copied and one.known.proves and self._goes_its_own_way(generation.fd, one):
+                    known = remember(generation.fd, generation.known.identity, one.known.offset)
+                elif copied:
                     generation.copy_of = one
                     one.copies[generation] = None
-            except OSError as error:
-                self._register.trouble(generation.lineage, error)
-                return False
-            break
-        return generation.copy_of is None
+                if copied:
+                    break
+        except OSError as error:
+            self._register.trouble(generation.lineage, error)
+            return False, None
+        if known is not None:
+            generation.known = known
+            generation.unproven = False
+        return generation.copy_of is None, None
 
     def _relatives(self, generation: Generation) -> Iterator[Generation]:
         """Yield what a new file may be a copy of: its name says so, or it is like it and enough was read."""
@@ -75,23 +77,41 @@ class Newcomers:
         for lineage in self._register.relatives(generation.lineage):
             rotated = is_rotated_name(base_name(lineage.path), name)
             for one in lineage.generations():
-                if not one.lost and one.copy_of is None and (rotated or one.known.proves):
+                if one.copy_of is None and (rotated or one.known.proves):
                     yield one
 
-    def _is_copy(self, fd: int, one: Generation) -> bool:
-        """Whether an open file holds what was read of `one`, or the beginning of it."""
+    def _is_copy(self, fd: int, one: Generation) -> bool | None:
+        """Whether an open file holds what was read of `one`, or the beginning of it. None: the next look will tell."""
         seen = observe(fd, one.known)
         if one.known.offset and seen.size >= one.known.offset:
             return unchanged(one.known, seen)
-        if one.fd is None or seen.size == 0:
+        if seen.size == 0:
             return False
-        if not unchanged(one.known, observe(one.fd, one.known)):
-            return True  # The original has just been emptied: let the next look find that, and decide.
-        return search.is_beginning_of(fd, one.fd)
+        with _looked_into(one) as original:
+            if original is None:
+                return False
+            if not unchanged(one.known, observe(original, one.known)):
+                return None  # The original has just been emptied, and nobody has looked at it since.
+            return search.is_beginning_of(fd, original)
 
     def _goes_its_own_way(self, fd: int, one: Generation) -> bool:
         """Whether a copy holds what its original, still intact, does not."""
-        if one.fd is None:
-            return False
-        original, size = observe(one.fd, one.known), observe(fd).size
-        return unchanged(one.known, original) and (size > original.size or not same_bytes(fd, one.fd, size))
+        with _looked_into(one) as original:
+            if original is None:
+                return False
+            seen, size = observe(original, one.known), observe(fd).size
+            return unchanged(one.known, seen) and (size > seen.size or not same_bytes(fd, original, size))
+
+
+@contextlib.contextmanager
+def _looked_into(one: Generation) -> Iterator[int | None]:
+    """Open a file for a moment, if it is closed; None if it is not where it was."""
+    if one.fd is not None:
+        yield one.fd
+        return
+    opened = None if one.mislaid else open_file(one.at)
+    try:
+        same = opened is not None and opened.seen.identity == one.known.identity
+        yield opened.fd if opened is not None and same else None
+    finally:
+        close(opened)

@@ -32,6 +32,8 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     known: Remembered
     modified: int
     """The file's last modification when it was last seen at its path, nanoseconds by the file system's clock."""
+    gap: int | None = None
+    """What came and went unseen, modified last since then, is still to be looked for."""
     done: bool = False
     """Rotated and read to its end; kept because a glob still matches it."""
     stream: bytes = b""

@@ -43,12 +43,15 @@ class Reader:
 
     def read(self, generation: Generation) -> Block | None:
         """Read the next block; None if there turns out to be nothing to read: the file was emptied, or has trouble."""
-        if generation.fd is None:
-            self._settler.settle(generation.lineage)  # Closed for want of descriptors.
+        # It may have been closed for want of descriptors.
+        if generation.fd is None and generation is generation.lineage.current:
+            self._settler.settle(generation.lineage)
+        elif generation.fd is None:
+            self._succession.reopen(generation)
         fd = _descriptor(generation)
         if fd is None or not generation.unread:
             return None
-        if generation.unproven and not self._newcomers.judge(generation):
+        if generation.unproven and not self._can_be_read(generation):
             return None
         known = generation.known
         first = known.blank and generation is generation.lineage.current
@@ -63,10 +66,7 @@ class Reader:
             self._register.holdings.close(generation)
             return None
         if not unchanged(known, seen):
-            if generation is generation.lineage.current:
-                self._succession.truncated(generation)
-            else:
-                self._succession.shrunk(generation)
+            self._succession.emptied(generation)
             return None
         self._register.note_unchanged(generation)
         if not data or (first and seen.size < generation.size):
@@ -76,6 +76,16 @@ class Reader:
             generation.base = known.offset
             generation.seed = seen.before
         return Block(data, advanced(known, seen, data), seen)
+
+    def _can_be_read(self, generation: Generation) -> bool:
+        """Whether a new file is certainly no copy of a log that was read."""
+        readable, doubtful = self._newcomers.judge(generation)
+        if doubtful is not None:
+            if doubtful.fd is not None and not self._register.verify(doubtful):
+                self._succession.emptied(doubtful)
+            readable, doubtful = self._newcomers.judge(generation)
+        generation.lineage.failing |= doubtful is not None
+        return readable
 
     def advance(self, generation: Generation, block: Block, *, grow: bool) -> None:
         """Note that a block was handed over. `grow`: bytes that have come meanwhile are to be read as well."""
@@ -97,15 +107,16 @@ class Reader:
         try:
             seen = sight(lineage.path)
             for one in lineage.generations():
+                if one.lost or one.done or one.copy_of is not None:
+                    continue
                 offset = end if one is generation else one.known.offset
                 if one.fd is not None:
-                    if one.copy_of is None and os.fstat(one.fd).st_size != offset:
+                    if os.fstat(one.fd).st_size != offset:
                         return False
-                elif one is lineage.current:
-                    if seen is None or not one.looks_like(seen):
+                else:
+                    found = seen if one is lineage.current else sight(one.at)
+                    if one.mislaid or found is None or not one.looks_like(found):
                         return False
-                elif not one.lost and not one.done:
-                    return False
         except OSError:
             return False
         current = lineage.current

@@ -88,7 +88,7 @@ class Register:
         if owner is not None:
             self.disinherit(owner)
         known = Remembered(identity=opened.seen.identity)
-        generation = self.number(lineage, Generation(lineage, 0, known, ""))
+        generation = self.number(lineage, Generation(lineage, 0, known, "", there=opened.seen.modified))
         self.give(generation, opened)
         return generation
 
@@ -112,7 +112,7 @@ class Register:
         """Take its file from a generation that nothing was read of, or whose file this no longer is."""
         self.holdings.drop(owner)
         lineage = owner.lineage
-        if owner.unproven and not owner.finished:
+        if owner.unproven:
             self.unsaved.append(PositionRow(key=self.key(owner), value=None))
             if lineage.current is owner:
                 lineage.current = None
@@ -173,7 +173,7 @@ class Register:
     def belongs_to_another(self, seen: Sighting, generation: Generation | None) -> bool:
         """Whether a file is followed already, and not by `generation`."""
         owner = self.holdings.owner(seen.identity)
-        if owner is None or owner is generation or owner.finished:
+        if owner is None or owner is generation:
             return False
         if owner.fd is not None or owner.looks_like(seen):
             return True
@@ -214,6 +214,7 @@ class Register:
             at=generation.at,
             known=known,
             modified=generation.there,
+            gap=None if lineage.gap is None else lineage.gap.since,
         )
 
     def key(self, generation: Generation) -> str:

@@ -23,7 +23,7 @@ from sidecar.core.following import (
     resumes,
     rotation_count,
 )
-from sidecar.inputs.tail.disk import Opened, Sighting, base_name, close, observe, open_file, same_bytes, sight
+from sidecar.inputs.tail.disk import MISSING, Opened, Sighting, base_name, close, observe, open_file, same_bytes, sight
 from sidecar.inputs.tail.listing import Listing
 
 _MAX_OPENED = 1_000
@@ -38,6 +38,17 @@ class Surroundings(msgspec.Struct, frozen=True):
     """Base names under which its files were found: that of the path, and those of a symbolic link's targets."""
     former: Sequence[str]
     """Where a symbolic link pointed before."""
+
+    @property
+    def all_there(self) -> bool:
+        """Whether every directory could be listed."""
+        return all(listing.trouble is None for listing in self.listings)
+
+    @property
+    def trouble(self) -> OSError | None:
+        """Why a directory that exists could not be listed."""
+        troubles = (listing.trouble for listing in self.listings)
+        return next((one for one in troubles if one is not None and one.errno not in MISSING), None)
 
     def is_rotated(self, path: str) -> bool:
         """Whether a file's name says that it is a generation of this lineage."""
@@ -128,7 +139,7 @@ def between(
     `successor`.
     """
     found: dict[Identity, Unseen] = {}
-    trouble: OSError | None = None
+    trouble = around.trouble
     for sighting in _generations(modified, around):
         if not ours(sighting):
             continue
@@ -171,16 +182,12 @@ def _generations(modified: tuple[int, int | None], around: Surroundings) -> list
             if until is None or sighting.modified <= until:
                 found.append(sighting)
     found.sort(key=lambda one: (one.modified, one.path))
-    counts = {one: _count(one.path, around.names) for one in found}
-    if None not in counts.values():
-        # A late write makes an old one look young; the count in its name is not mistaken.
-        found.sort(key=lambda one: -(counts[one] or 0))
+    for name in around.names:
+        counts = [rotation_count(name, base_name(one.path)) for one in found]
+        if None not in counts:
+            # A late write makes an old one look young; the count in its name is not mistaken.
+            found = [one for _, one in sorted(zip(counts, found, strict=True), key=lambda pair: -(pair[0] or 0))]
     return found
-
-
-def _count(path: str, names: Iterable[str]) -> int | None:
-    counts = (rotation_count(name, base_name(path)) for name in names)
-    return next((count for count in counts if count is not None), None)
 
 
 def read_before(fd: int, earlier: Iterable[Remembered], *, rotated_name: bool) -> Remembered | None:

@@ -125,7 +125,7 @@ class Settler:
             self._settle(lineage, thorough=False)
             return
         if current.known.blank:
-            succession.precede(current, current.modified, at_path=False)
+            succession.precede(current, current.modified)
         if any(one.readable for one in lineage.generations()):
             return  # It is read to its end first.
         if seen is None or register.belongs_to_another(seen, current):
@@ -166,6 +166,10 @@ class Settler:
     def _settle_new(self, lineage: Lineage, seen: Sighting) -> None:
         """A file stands at a path that has none."""
         owner = self._register.holdings.owner(seen.identity)
+        if owner is not None and owner.unproven and owner.fd is None and owner.lineage is lineage:
+            # Nothing was read of it, and its inode number may have been given to this one.
+            self._register.disinherit(owner)
+            owner = None
         if owner is not None and owner in lineage.older and not owner.lost:
             # Renamed away and back.
             lineage.older.remove(owner)
@@ -194,14 +198,29 @@ class Settler:
             return
         if generation.done:
             self._settle_done(generation, thorough)
-        elif generation.fd is None:
+        elif generation.mislaid:
             self._settle_missing(generation, seen, thorough)
+        elif generation.fd is None:
+            self._settle_parked(generation)
         else:
             size = generation.size
             if not self._register.verify(generation):
                 self._succession.shrunk(generation)
             elif generation.size > size:
                 generation.left_at = self._register.clock()
+
+    def _settle_parked(self, generation: Generation) -> None:
+        """A rotated file that is closed, for want of descriptors or since the start."""
+        size = generation.size
+        try:
+            seen = sight(generation.at)
+        except OSError as error:
+            self._register.trouble(generation.lineage, error)
+            return
+        if seen is None or not generation.stands_still(seen):
+            self._succession.reopen(generation)
+        if generation.left_at is None or generation.size > size:
+            generation.left_at = self._register.clock()
 
     def _settle_missing(self, generation: Generation, seen: Sighting | None, thorough: bool) -> None:
         """A rotated file that is not open: only a search by content finds it, if it is not simply back at the path."""
@@ -210,9 +229,12 @@ class Settler:
         if not thorough or back:
             return
         current = lineage.current
-        if self._succession.relocate(generation, None if current is None else current.fd) or generation.left_at is None:
+        found = self._succession.relocate(generation, None if current is None else current.fd)
+        if generation.lost:
+            return
+        if generation.left_at is None or (found and generation.unread):
             generation.left_at = self._register.clock()
-        elif self._register.elapsed(generation.left_at, GRACE):
+        elif not found and self._register.elapsed(generation.left_at, GRACE):
             self._register.lose(generation, generation.missing)
 
     def _settle_done(self, generation: Generation, thorough: bool) -> None:

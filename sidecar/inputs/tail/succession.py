@@ -11,11 +11,22 @@ from __future__ import annotations
 import os
 from functools import partial
 
-from sidecar.core.following import LossReason, Verdict, unchanged
+from sidecar.core.following import LossReason, Remembered, Verdict, unchanged
 from sidecar.inputs.base import PositionRow
 from sidecar.inputs.tail import search
-from sidecar.inputs.tail.disk import Opened, Sighting, base_name, observe, open_file, parent, remember, resolved
-from sidecar.inputs.tail.lineage import Generation, Lineage
+from sidecar.inputs.tail.disk import (
+    Opened,
+    Sighting,
+    base_name,
+    close,
+    observe,
+    open_file,
+    parent,
+    remember,
+    resolved,
+    sight,
+)
+from sidecar.inputs.tail.lineage import Gap, Generation, Lineage
 from sidecar.inputs.tail.newcomers import Newcomers
 from sidecar.inputs.tail.register import GRACE, Register
 
@@ -34,6 +45,13 @@ class Succession:
             self._register.disinherit(owner)
         self._register.give(generation, opened)
         self._register.note_settled(generation)
+
+    def emptied(self, generation: Generation) -> None:
+        """An open file turned out not to hold what was read of it."""
+        if generation is generation.lineage.current:
+            self.truncated(generation)
+        else:
+            self.shrunk(generation)
 
     def truncated(self, current: Generation, *, at_path: bool = True) -> None:
         """The open file was emptied: what was not read of it may stand in a copy."""
@@ -80,32 +98,35 @@ class Succession:
         register = self._register
         if lineage.left_modified is None:
             return False
-        since = lineage.left_modified if lineage.gap is None else min(lineage.left_modified, lineage.gap[0])
+        since = lineage.left_modified if lineage.gap is None else min(lineage.left_modified, lineage.gap.since)
+        around = self._around(lineage)
         found, trouble = search.between(
             (since, until),
-            self._around(lineage),
+            around,
             ours=partial(register.may_be_of, lineage),
             unseen=partial(register.is_unseen_by, lineage),
             earlier=[*lineage.earlier, *(older.known for older in lineage.older)],
-            missing=[older.known for older in lineage.older if older.is_missing],
+            missing=[
+                one.known for one in lineage.generations() if one is lineage.current or (one.mislaid and not one.lost)
+            ],
             successor=successor,
         )
         for one in found:
             generation = register.begin(lineage, one.opened)
             generation.known = one.read or generation.known
+            generation.unproven = one.read is None
             lineage.older.append(generation)
             register.save(generation)
             generation.left_at = register.clock()
-            generation.there = generation.modified
             lineage.left_modified = max(lineage.left_modified, generation.modified)
-        if trouble is None:
-            lineage.gap = None
-        else:
+        noticed = None if lineage.gap is None else lineage.gap.noticed
+        if trouble is not None:
             register.trouble(lineage, trouble)
-            lineage.gap = lineage.gap or (since, register.clock())
+            noticed = noticed or register.clock()
+        lineage.gap = None if trouble is None and around.all_there else Gap(since, noticed)
         return bool(found)
 
-    def precede(self, current: Generation, modified: int, *, at_path: bool = True) -> bool:
+    def precede(self, current: Generation, modified: int) -> bool:
         """Let what came and went unseen go before an open file of which nothing was read. Say if anything did.
 
         If the file has changed, it may have been copied and emptied: what it held then is unseen, too.
@@ -115,7 +136,12 @@ class Succession:
             return False
         lineage.left_modified = current.there
         current.modified = current.there = modified
-        found = self.add_unseen(lineage, None if at_path else modified, successor=current.fd)
+        try:
+            seen = sight(lineage.path)
+        except OSError:
+            seen = None
+        there = seen is not None and seen.identity == current.known.identity
+        found = self.add_unseen(lineage, None if there else modified, successor=current.fd)
         if found:
             register.unsaved.append(PositionRow(key=register.key(current), value=None))
             register.number(lineage, current)
@@ -130,7 +156,8 @@ class Succession:
         )
         if lineage.gap is not None or waiting:
             self.add_unseen(lineage, successor=None if current is None else current.fd)
-        if lineage.gap is not None and self._register.elapsed(lineage.gap[1], GRACE):
+        noticed = None if lineage.gap is None else lineage.gap.noticed
+        if noticed is not None and self._register.elapsed(noticed, GRACE):
             lineage.gap = None
             self._register.events.possible_loss(lineage.path, LossReason.UNREADABLE)
 
@@ -142,9 +169,10 @@ class Succession:
         register = self._register
         known = generation.known
         try:
+            around = self._around(generation.lineage)
             opened = self._scanned(generation) or search.find(
                 known,
-                self._around(generation.lineage),
+                around,
                 free=partial(register.is_free_for, generation),
                 nobodys=register.holdings.is_nobodys,
                 shorter=generation.missing is not LossReason.VANISHED,
@@ -152,8 +180,15 @@ class Succession:
             )
         except OSError as error:
             register.trouble(generation.lineage, error)
+            generation.mislaid = True
             return True
         if opened is None:
+            generation.mislaid = True
+            if known.blank and known.identity in register.scan.by_identity:
+                register.give_up(generation)  # It is a new file wherever it is now.
+            elif known.blank and around.all_there:
+                # Its inode number proves something only as long as nobody else can have it.
+                register.lose(generation, generation.missing)
             return False
         try:
             if known.blank and successor is not None and search.is_beginning_of(opened.fd, successor):
@@ -169,8 +204,22 @@ class Succession:
             return True
         self.back(generation, opened)
         if generation.known.blank and generation is generation.lineage.current:
-            self.precede(generation, generation.modified, at_path=False)
+            self.precede(generation, generation.modified)
         return True
+
+    def reopen(self, generation: Generation) -> None:
+        """Open a rotated file again where it was last seen; if it is not there, search for it."""
+        try:
+            opened = open_file(generation.at, generation.known)
+        except OSError as error:
+            self._register.trouble(generation.lineage, error)
+            generation.left_at = self._register.clock()  # Nobody can say that it is over.
+            return
+        if opened is not None and _is_it(generation.known, opened):
+            self.back(generation, opened)
+            return
+        close(opened)
+        self.relocate(generation)
 
     def _part_from(self, current: Generation, verdict: Verdict, successor: int) -> None:
         """Let a file leave its path; if it is not open, search for what was not read of it, now and for a while."""
@@ -198,8 +247,7 @@ class Succession:
             return None
         if opened is None:
             return None
-        same = opened.seen.identity == known.identity and unchanged(known, opened.seen)
-        if same and self._register.holdings.may_have(generation, opened.seen.identity):
+        if _is_it(known, opened) and self._register.holdings.may_have(generation, opened.seen.identity):
             return opened
         os.close(opened.fd)
         return None
@@ -215,3 +263,7 @@ class Succession:
             names=list(dict.fromkeys(map(base_name, places))),
             former=former,
         )
+
+
+def _is_it(known: Remembered, opened: Opened) -> bool:
+    return opened.seen.identity == known.identity and unchanged(known, opened.seen)

@@ -4,12 +4,12 @@ Invariants:
 - A file (device and inode) belongs to one generation at most: a second name, a symbolic link or a second glob adds
   nothing.
 - A stored position is restored only while a glob of the configuration still matches its path.
-- Nothing here awaits, so no decision is made on a state that changes meanwhile.
+- No decision about a file is made on a state that changes meanwhile: nothing awaits before it is carried out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from sidecar.config.model import TailInput
 from sidecar.core.following import LossReason
@@ -17,7 +17,7 @@ from sidecar.core.times import HOUR
 from sidecar.inputs.base import PositionRow
 from sidecar.inputs.tail.endings import Endings
 from sidecar.inputs.tail.events import TailEvents
-from sidecar.inputs.tail.lineage import Generation, Lineage
+from sidecar.inputs.tail.lineage import Gap, Generation, Lineage
 from sidecar.inputs.tail.newcomers import Newcomers
 from sidecar.inputs.tail.positions import Past, Position, Stored
 from sidecar.inputs.tail.reading import Reader
@@ -60,8 +60,8 @@ class Tracker:
         self._stored = self.register.keys.load(positions)
         self._scanned = self._stored.scanned
 
-    def apply(self, scan: Scan) -> None:
-        """Take in what a scan found."""
+    def apply(self, scan: Scan) -> Iterator[None]:
+        """Take in what a scan found, one file after the other: whoever calls may do something else in between."""
         register = self.register
         register.scan = scan
         register.report_failed(scan.failed)
@@ -69,9 +69,11 @@ class Tracker:
         for lineage in list(register.lineages.values()):
             self.settler.settle(lineage, thorough=True)
             self._forget_if_empty(lineage)
+            yield
         for path, found in scan.files.items():
             if path not in register.lineages:
                 self._adopt(found)
+                yield
         for pattern in sorted(scan.listed - self._scanned):
             register.unsaved.append(PositionRow(key=register.keys.scanned(pattern), value=b"1"))
         self._scanned |= scan.listed
@@ -116,8 +118,10 @@ class Tracker:
                 unproven=position.known.blank,
             )
             lineage.number = position.number
-            lineage.targets.append(position.at)
+            if position.at not in lineage.targets:
+                lineage.targets.append(position.at)
             lineage.left_modified = position.modified
+            lineage.gap = None if position.gap is None else Gap(position.gap, None)
             register.holdings.claim(generation)
             if position.done:
                 lineage.older.append(generation)
