@@ -22,7 +22,7 @@ from sidecar.config.ruleset import Ruleset
 from sidecar.core.advance import Engine, Step
 from sidecar.core.decode.base import DecodeOptions
 from sidecar.core.decode.stream import Stream
-from sidecar.core.detect import Detection, Detector
+from sidecar.core.detect import ByteStream, Detection, Detector
 from sidecar.core.incidents import Incident, Told
 from sidecar.core.matching import Matcher
 from sidecar.core.notification import Action
@@ -147,6 +147,30 @@ class Pipeline:
             if stream.detector.flush_due is not None:
                 self._held.set()
 
+    # For inputs that hand over whole requests (`inputs.base.Judge`).
+
+    @property
+    def congested(self) -> bool:
+        """Whether too much waits to be committed for anything more to be taken."""
+        return len(self._commits) >= MAX_UNCOMMITTED_BATCHES or self._defect is not None
+
+    def decoding(self, name: str) -> DecodeOptions:
+        """Return how an input's bytes are to be read."""
+        return self._decoding[name]
+
+    def detector(self, stream: ByteStream) -> Detector:
+        """Return what judges a stream that the input has made itself."""
+        return Detector(stream, self._matcher)
+
+    def decide(self, batch: Batch, detection: Detection) -> asyncio.Future[None]:
+        """Decide what was detected. The future is done when that has committed; it never fails."""
+        with self._deciding():
+            commit = self._judged(batch, detection)
+        if commit is None:
+            commit = asyncio.get_running_loop().create_future()
+            commit.set_result(None)
+        return commit
+
     async def run(self) -> None:
         """Let time pass: end joins that got no continuation, and show the engine the clock. Until cancelled.
 
@@ -228,33 +252,35 @@ class Pipeline:
 
     # ── one transaction ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def _judged(self, batch: Batch, detection: Detection) -> None:
+    def _judged(self, batch: Batch, detection: Detection) -> asyncio.Future[None] | None:
+        size = len(batch.data) if batch.size is None else batch.size
         changes = self._engine.advance(
             Step(
                 now=batch.arrival,
                 source=batch.source,
                 clock=detection.clock,
-                got_bytes=bool(batch.data),
+                got_bytes=size > 0,
                 matches=detection.matches,
             )
         )
-        for event in facts.of_decoding(batch.input, len(batch.data), detection.stats):
+        for event in facts.of_decoding(batch.input, size, detection.stats):
             self._telemetry.emit(event)
         if detection.zone_offset is not None:
             minutes = self._zones.setdefault(batch.input, ZoneWatch()).observe(detection.zone_offset)
             if minutes is not None:
                 self._telemetry.emit(ZoneSuspect(input=batch.input, offset_minutes=minutes))
-        self._submit(changes, batch.input, batch.positions(detection.consumed))
+        return self._submit(changes, batch.input, batch.positions(detection.consumed))
 
     def _submit(
         self, changes: Changes, name: str = "", rows: list[PositionRow] | None = None, *, at_once: bool = False
-    ) -> None:
+    ) -> asyncio.Future[None] | None:
+        """Submit one transaction; None: there is nothing to write."""
         entries = [self._entry(intent, changes.subjects[intent.incident]) for intent in changes.intents]
         statements: list[Statement] = [*for_changes(changes), *for_entries(entries), *for_positions(rows or ())]
         for event in facts.of_engine(changes.facts):
             self._telemetry.emit(event)
         if not statements:
-            return
+            return None
         commit = self._store.submit(statements)
         self._commits.append(commit)
         number = id(commit)
@@ -274,6 +300,7 @@ class Pipeline:
         commit.add_done_callback(done)
         if at_once:
             self._admit_early(entries, changes.subjects)
+        return commit
 
     def _admit_early(self, entries: list[Entry], incidents: Mapping[str, Incident]) -> None:
         fresh = [entry for entry in entries if entry.id not in self._admitted_early]

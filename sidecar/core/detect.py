@@ -5,14 +5,45 @@ Pure but for what the stream has not finished yet (lines, joins), which belongs 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import msgspec
 
 from sidecar.core.decode.base import Decoded, StreamStats
-from sidecar.core.decode.stream import Stream
 from sidecar.core.match import Match
 from sidecar.core.matching import Matcher, group_of
 from sidecar.core.position import Consumed
 from sidecar.core.rule import Rule
+
+
+class ByteStream(Protocol):
+    """Turns the bytes of one stream into records: a file's (`decode.stream`), or a request's body (`decode.bodies`)."""
+
+    @property
+    def pending(self) -> int:
+        """Bytes fed that belong to no returned or rejected record yet."""
+
+    def feed(self, data: bytes, arrival: int) -> list[Decoded]:
+        """Return the records that the next bytes finish."""
+
+    def finish(self, arrival: int) -> list[Decoded]:
+        """Return what is left: the stream is over."""
+
+    def flush_due(self) -> int | None:
+        """Return when what waits for a continuation is complete without one."""
+
+    def flush(self) -> list[Decoded]:
+        """Return what waits for a continuation as it is."""
+
+    def tail(self) -> bytes:
+        """Return the last bytes before the pending ones."""
+
+    def state(self) -> bytes:
+        """Return what to remember, as of before the pending bytes."""
+
+    def take_stats(self) -> StreamStats:
+        """Return what was counted since the last call."""
 
 
 class Detection(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +61,7 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True):
 class Detector:
     """The detecting half of one stream."""
 
-    def __init__(self, stream: Stream, matcher: Matcher) -> None:
+    def __init__(self, stream: ByteStream, matcher: Matcher) -> None:
         self._stream = stream
         self.matcher = matcher
         """Replaced when the rules change."""
@@ -71,6 +102,22 @@ class Detector:
             stats=stats,
             zone_offset=zone_offset,
         )
+
+
+def combined(detections: Sequence[Detection]) -> Detection:
+    """Return what the pieces of one request, at least one, came to together."""
+    stats = StreamStats()
+    for detection in detections:
+        stats.add(detection.stats)
+    clocks = [detection.clock for detection in detections if detection.clock is not None]
+    offsets = [detection.zone_offset for detection in detections if detection.zone_offset is not None]
+    return Detection(
+        matches=tuple(match for detection in detections for match in detection.matches),
+        clock=clocks[-1] if clocks else None,
+        consumed=detections[-1].consumed,
+        stats=stats,
+        zone_offset=offsets[-1] if offsets else None,
+    )
 
 
 def _match(rule: Rule, item: Decoded, *, clearing: bool) -> Match:

@@ -99,7 +99,7 @@ def type_from_message(message: str) -> str | None:
         elif name[-1] == "]":
             name = _NODE_CODE.sub("", name)
         else:
-            return PANIC if _RUST.match(head) else None
+            return PANIC if head.startswith("thread '") and _RUST.match(head) else None
     return name if is_error_name(name) else None
 
 

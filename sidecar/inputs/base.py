@@ -6,14 +6,17 @@ says that the store's transaction holding everything up to there has committed.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
+from sidecar.core.decode.base import DecodeOptions
+from sidecar.core.detect import ByteStream, Detection, Detector
 from sidecar.core.position import Consumed, PositionRow
 
-__all__ = ["Batch", "Consumed", "Input", "PositionRow", "Sink"]
+__all__ = ["Batch", "Consumed", "Input", "Judge", "PositionRow", "Sink"]
 
 
 class Batch(msgspec.Struct, kw_only=True):
@@ -35,6 +38,8 @@ class Batch(msgspec.Struct, kw_only=True):
     """The stream is over: an unterminated last line is a whole one."""
     state: bytes | None = None
     """With the first batch of a stream after a start: its stored state (`Consumed.stream`)."""
+    size: int | None = None
+    """Bytes received, where they were judged as they came and `data` does not hold them."""
     positions: Callable[[Consumed], list[PositionRow]]
     """Rows for the transaction, given how far the records in it reach."""
 
@@ -46,15 +51,32 @@ class Sink(Protocol):
         """Hand one batch over."""
 
 
+class Judge(Sink, Protocol):
+    """Where an input hands over requests: judged while they come in, decided as a whole."""
+
+    @property
+    def congested(self) -> bool:
+        """Whether too much waits to be committed for anything more to be taken."""
+
+    def decoding(self, name: str) -> DecodeOptions:
+        """Return how an input's bytes are to be read."""
+
+    def detector(self, stream: ByteStream) -> Detector:
+        """Return what judges a stream that the input has made itself."""
+
+    def decide(self, batch: Batch, detection: Detection) -> asyncio.Future[None]:
+        """Decide what was detected. The future is done when that has committed; it never fails."""
+
+
 class Input(Protocol):
     """A configured input."""
 
     name: str
 
-    async def run(self, sink: Sink) -> None:
+    async def run(self, sink: Judge) -> None:
         """Read until cancelled."""
 
-    async def drain(self, sink: Sink) -> None:
+    async def drain(self, sink: Judge) -> None:
         """After `run` was cancelled: hand over what is there right now, then return. May itself be cut short."""
 
     def committed(self, rows: list[PositionRow]) -> None:

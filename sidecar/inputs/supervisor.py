@@ -16,7 +16,7 @@ from typing import Protocol
 
 from sidecar.config.model import TailInput
 from sidecar.core.position import PositionRow
-from sidecar.inputs.base import Input, Sink
+from sidecar.inputs.base import Input, Judge
 from sidecar.telemetry import events
 from sidecar.telemetry.defects import traced
 from sidecar.telemetry.telemetry import Telemetry
@@ -62,7 +62,7 @@ class Supervisor:
         self,
         *,
         make: Callable[[TailInput], Supervised],
-        sink: Sink,
+        sink: Judge,
         forget: Callable[[str], Awaitable[None]],
         telemetry: Telemetry,
     ) -> None:

@@ -1,39 +1,113 @@
-"""Format `auto`: each line by itself is an object if it reads as one, else text.
+"""Formats `auto`, `cri` and `docker`: each line by itself tells whether a container's runtime has wrapped it, and how.
 
-So an application that logs JSON is understood when its runtime prints a bare stack trace, and the other way round.
+So nothing need be known of a file beforehand, and a file may change its mind at any line. A declared wrapping is merely
+the only one that is looked for: what is written without it is read as what an application logs.
 """
 
 from __future__ import annotations
 
-from sidecar.core.decode.base import Decoded, DecodeOptions, StreamStats
-from sidecar.core.decode.bounds import clip_line
-from sidecar.core.decode.json_object import read_object
-from sidecar.core.decode.objects import ObjectReader
-from sidecar.core.decode.text import TextDecoder
-from sidecar.core.timestamps import TimeReader
+from collections.abc import Callable
 
-_PADDING = b" \t\r\f\v\0\xef\xbb\xbf"
-_FIRST = frozenset(b"{" + _PADDING)
+import msgspec
+
+from sidecar.core.decode.base import Decoded, DecodeOptions, StreamStats
+from sidecar.core.decode.content import ContentDecoder
+from sidecar.core.decode.cri import read_cri
+from sidecar.core.decode.docker import read_docker
+from sidecar.core.decode.json_object import Fields
+from sidecar.core.decode.lanes import NOTHING, Lane, LaneState
+
+
+class _State(msgspec.Struct, frozen=True, array_like=True):
+    """What is remembered."""
+
+    plain: bytes = b""
+    lanes: dict[str, LaneState] = {}
 
 
 class AutoDecoder:
-    """Reads lines of either kind; only text is ever held back."""
+    """Reads lines wrapped or not."""
 
-    def __init__(self, options: DecodeOptions, stats: StreamStats, state: bytes = b"") -> None:
-        self._objects = ObjectReader(options, TimeReader(options.timezone))
-        self._text = TextDecoder(options, stats, state)
-        self.flush = self._text.flush
-        self.hole = self._text.hole
-        self.due = self._text.due
-        self.state = self._text.state
+    def __init__(
+        self,
+        options: DecodeOptions,
+        stats: StreamStats,
+        state: bytes = b"",
+        *,
+        cri: bool = True,
+        docker: bool = True,
+    ) -> None:
+        self._options = options
+        self._stats = stats
+        self._cri = cri
+        self._docker = docker
+        restored = _restored(state)
+        self._plain = ContentDecoder(options, stats, restored.plain, self)
+        self.push = self._plain.push
+        self._lanes = {name: Lane(options, stats, lane) for name, lane in restored.lanes.items()}
+        self._latest = ""
 
-    def push(self, line: bytes, cut: bool, arrival: int, out: list[Decoded]) -> int:
-        """Take a line."""
-        if line and line[0] in _FIRST and (start := line.strip(_PADDING)).startswith(b"{"):
-            fields = read_object(start, cut=cut)
-            # Of a line that is cut, an object without a single whole member is as good as none.
-            if isinstance(fields, dict) and (fields or not cut):
-                self._text.hole(out)
-                out.append(self._objects.draft(fields, clip_line(start), arrival, cut=cut))
-                return 0
-        return self._text.push(line, cut, arrival, out)
+    def hole(self, out: list[Decoded]) -> None:
+        """Finish what is held; nothing behind belongs to it."""
+        self._each(lambda reader: reader.hole(out), out)
+
+    def flush(self, out: list[Decoded], now: int | None = None) -> None:
+        """Finish what is held; what continues it is dropped."""
+        self._each(lambda reader: reader.flush(out, now), out)
+
+    def due(self) -> int | None:
+        """Return when the first of what is held has waited long enough."""
+        dues = [self._plain.due(), *(lane.due() for lane in self._lanes.values())]
+        return min((due for due in dues if due is not None), default=None)
+
+    def state(self) -> bytes:
+        """Return what to remember."""
+        plain = self._plain.state()
+        lanes = {name: state for name, lane in self._lanes.items() if (state := lane.state()) != NOTHING}
+        return msgspec.msgpack.encode(_State(plain, lanes)) if plain or lanes else b""
+
+    def take_line(self, line: bytes, cut: bool, arrival: int, out: list[Decoded]) -> bool:
+        """Take a line, if a Kubernetes runtime has wrapped it."""
+        piece = read_cri(line) if self._cri else None
+        return piece is not None and self._take_piece(piece, cut, arrival, out)
+
+    def take_object(self, fields: Fields, cut: bool, arrival: int, out: list[Decoded]) -> bool:
+        """Take an object, if Docker has wrapped a line with it."""
+        piece = read_docker(fields) if self._docker else None
+        if piece is None:
+            return False
+        text, ends, around = piece
+        return self._take_piece((text, ends or cut, around), cut, arrival, out)
+
+    def _take_piece(self, piece: tuple[bytes, bool, Fields], cut: bool, arrival: int, out: list[Decoded]) -> bool:
+        text, ends, around = piece
+        self._plain.interrupt(out)
+        name = str(around["stream"])
+        if name != self._latest:
+            # The lane that has the latest line is the last one.
+            lane = self._lanes.pop(name) if name in self._lanes else Lane(self._options, self._stats)
+            self._lanes[name] = lane
+            self._latest = name
+        self._lanes[name].push(text, ends, around, cut, arrival, out)
+        return True
+
+    def _each(self, finish: Callable[[Lane | ContentDecoder], None], out: list[Decoded]) -> None:
+        """Finish something in all readers, in the order of their latest lines: each but the last is followed."""
+        # Text without a wrapping never waits while lines with one come, so if it does it has the latest line.
+        readers: list[Lane | ContentDecoder] = [*self._lanes.values(), self._plain]
+        last = self._plain if self._plain.due() is not None or not self._lanes else readers[-2]
+        for reader in readers:
+            before = len(out)
+            finish(reader)
+            if reader is not last:
+                for decoded in out[before:]:
+                    decoded.followed = True
+
+
+def _restored(state: bytes) -> _State:
+    if state:
+        try:
+            return msgspec.msgpack.decode(state, type=_State)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass
+    return _State()

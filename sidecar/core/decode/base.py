@@ -18,6 +18,12 @@ from sidecar.core.records import Record
 UNTIMED = -1
 """`Record.time` of a draft that carries no usable time."""
 
+MAX_SAMPLES = 20
+"""Rejected lines kept until they are asked for: enough to see what is wrong with a batch."""
+
+MAX_SAMPLE_BYTES = 1024
+"""Bytes of each: enough to recognise what wrote it."""
+
 
 class DecodeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How one input's bytes are read."""
@@ -39,17 +45,26 @@ class Decoded(msgspec.Struct, gc=False):
     arrival: int
     """Wall clock when its first line was complete, nanoseconds since the epoch."""
     followed: bool = False
-    """The stream delivered bytes behind this record within the same call, unfinished ones included."""
+    """The stream delivered bytes behind this record within the same call, unfinished ones included. A decoder says so
+    of a draft that it finishes because of a line that is no part of it."""
     zoneless: bool = False
     """Its time was written without a zone, and believed."""
 
 
 class Rejected(enum.StrEnum):
-    """Why a line of the declared format became no record; label of `luminalog_records_rejected_total`."""
+    """Why what should be a record became none; label of `luminalog_records_rejected_total`."""
 
     INVALID_JSON = "invalid_json"
     NOT_AN_OBJECT = "not_an_object"
     TOO_DEEP = "too_deep"
+    TORN = "torn"
+    """Its end is missing."""
+    TOO_MANY = "too_many"
+    """A request holds more than its API allows."""
+    INVALID_MSGPACK = "invalid_msgpack"
+    INVALID_OTLP = "invalid_otlp"
+    NOT_A_LOG_REQUEST = "not_a_log_request"
+    """A document that is none of those which the endpoint takes."""
 
 
 class StreamStats(msgspec.Struct, kw_only=True):
@@ -57,6 +72,8 @@ class StreamStats(msgspec.Struct, kw_only=True):
 
     records: int = 0
     rejected: dict[Rejected, int] = {}
+    samples: list[tuple[Rejected, bytes]] = []
+    """The first of them, as they were written, cut."""
     truncated: int = 0
     """Lines longer than `max_line_bytes`."""
     joined: int = 0
@@ -77,20 +94,36 @@ class StreamStats(msgspec.Struct, kw_only=True):
             setattr(self, name, value)
         return taken
 
-    def reject(self, reason: Rejected) -> None:
-        """Count a rejected line."""
+    def reject(self, reason: Rejected, data: bytes = b"") -> None:
+        """Count a rejected line, and keep it as a sample."""
         self.rejected[reason] = self.rejected.get(reason, 0) + 1
+        if len(self.samples) < MAX_SAMPLES:
+            self.samples.append((reason, data[:MAX_SAMPLE_BYTES]))
+
+    def add(self, other: StreamStats) -> None:
+        """Add what was counted elsewhere."""
+        self.records += other.records
+        for reason, count in other.rejected.items():
+            self.rejected[reason] = self.rejected.get(reason, 0) + count
+        self.samples += other.samples[: MAX_SAMPLES - len(self.samples)]
+        self.truncated += other.truncated
+        self.joined += other.joined
+        self.dropped += other.dropped
+        self.skewed += other.skewed
+        self.skewed_zoneless += other.skewed_zoneless
+        if other.skewed_zoneless:
+            self.ahead = other.ahead
 
 
 class Decoder(Protocol):
     """Turns the lines of one stream into drafts, in order.
 
-    It may hold the latest lines back as long as the next one could belong to them. What it remembers beyond those lines
-    is its state; a decoder made from that state and fed the held lines again does the same as before.
+    It may hold the latest lines back as long as the next one could belong to them. They are part of its state: a
+    decoder made from that goes on as this one would.
     """
 
-    def push(self, line: bytes, cut: bool, arrival: int, out: list[Decoded]) -> int:
-        """Take a line without its newline, append what it finishes; return how many lines are held now.
+    def push(self, line: bytes, cut: bool, arrival: int, out: list[Decoded]) -> None:
+        """Take a line without its newline, append what it finishes.
 
         `cut`: the rest of the line is missing. It must not be held then.
         """
@@ -98,11 +131,11 @@ class Decoder(Protocol):
     def hole(self, out: list[Decoded]) -> None:
         """Bytes are missing here: nothing behind continues anything before."""
 
-    def flush(self, out: list[Decoded]) -> None:
-        """Finish what is held. What would have continued it later belongs to it all the same, and is dropped."""
+    def flush(self, out: list[Decoded], now: int | None = None) -> None:
+        """Finish what is held: what is due at `now`, or all. What still continues it later is dropped."""
 
     def due(self) -> int | None:
         """Return when what is held has waited long enough (nanoseconds), None if nothing is."""
 
     def state(self) -> bytes:
-        """Return what to remember, as of before the held lines."""
+        """Return what to remember, the held lines included; empty if there is nothing."""

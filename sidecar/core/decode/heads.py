@@ -31,10 +31,14 @@ class Head(msgspec.Struct, kw_only=True, gc=False):
     zoneless: bool = False
     timed: bool = False
     """A time stands at the beginning, be it usable or not."""
+    klog: bool = False
+    """It is written as klog and glog do."""
     level: Level | None = None
     host: str | None = None
     service: str | None = None
     message: str
+    fields: dict[str, object] | None = None
+    """All there is in it, if it is an object."""
 
 
 _PRIORITY = re.compile(r"<(1?\d{1,2})>(?:1 (?=\d{4}-))?(?=\S)", re.A)
@@ -64,13 +68,14 @@ _BASIC = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL):([^\s:]{1,128}):(?=\S|
 
 _SEPARATORS = re.compile(r"[\s|,;:>\])\"-]*")
 _GROUP = re.compile(r"\[([^\[\]]{0,80})\]|\(([^()]{0,80})\)|<([^<>]{0,80})>")
+_OPENS_GROUP = ("[", "(", "<")
 _WORD = re.compile(r"[^\s|,;\[\](){}<>\"]+")
 _LEVEL_WORD = re.compile(r"([A-Za-z]{3,13})(?=[:/]|$)")
 _LEVEL_NEXT = re.compile(r"\s+(?:[|-]\s+)?([A-Z]{3,13})(?:\s|:|$)")
 _NAMED = re.compile(
-    r"(?<![\w.])(?:level|lvl|severity|loglevel)=\"?([A-Za-z]{3,13})\b|\"(?:level|severity)\": ?\"(\w{3,13})\""
+    r"(?<![\w.?&])(?:level|lvl|severity|loglevel)=\"?([A-Za-z]{3,13})\b|\"(?:level|severity)\": ?\"(\w{3,13})\""
 )
-_MESSAGE = re.compile(r"(?<!\S)(?:msg|message)=(?:\"((?:[^\"\\]|\\.)*)\"|(\S+))")
+_MESSAGE = re.compile(r"(?<!\S)(?:msg|message)=(?:\"([^\"\\]*+(?:\\.[^\"\\]*+)*+)\"|(\S+))")
 _LEADING_LEVEL = re.compile(r"\[?([A-Z]{4,9})\b")
 _NOT_PLAIN = re.compile(r"[0-9._/$@#=:-]")
 _CHANNEL = re.compile(r"[\w-]{1,64}\.([A-Z]{4,9}):$", re.A)
@@ -137,7 +142,7 @@ def _read(text: str, times: TimeReader, arrival: int, *, after_syslog: bool) -> 
         if clock := _CLOCK.match(text, start):
             # A time of day alone is no usable time, but levels stand behind it as behind any other.
             return _finish(text, Head(timed=True, message=text), *_find_level(text, clock.end(), timed=True))
-        if not after_syslog and (request := _ACCESS_LOG.match(text)):
+        if not after_syslog and " [" in text and (request := _ACCESS_LOG.match(text)):
             prefix = times.read_prefix(text, request.end(), arrival)
             if prefix is not None:
                 return Head(time=_or_untimed(prefix[0]), zoneless=prefix[1], timed=True, message=text)
@@ -154,7 +159,7 @@ def _read(text: str, times: TimeReader, arrival: int, *, after_syslog: bool) -> 
         head.level, head.message = inner.level, inner.message
         return head
     if start == 0 and (tail := _KLOG.match(text, end)) and text[0] in _KLOG_LEVELS and text[1].isdigit():
-        head.level, head.message = _KLOG_LEVELS[text[0]], text[tail.end() :]
+        head.level, head.message, head.klog = _KLOG_LEVELS[text[0]], text[tail.end() :], True
         return head
     if start == 4 and (tail := _RUBY.match(text, end)):
         head.level, head.message = level_from_text(tail[1]), text[tail.end() :]
@@ -199,7 +204,7 @@ def _finish(text: str, head: Head, level: Level | None, at: int) -> Head:
         head.level, head.message = _PHP_LEVELS.get(php[1], Level.FATAL), text[at:]
     elif level is None and (named := _named_level(text)) is not None:
         head.level, head.message = named, _named_message(text)
-    elif level is not None and (written := _NAMED.search(text, 0, at)) and written.end() == at:
+    elif level is not None and (written := _search_named(text, at)) and written.end() == at:
         head.level, head.message = level, _named_message(text)
     elif level is not None or head.timed:
         head.level, head.message = level, text[_skip_names(text, at) :]
@@ -207,8 +212,13 @@ def _finish(text: str, head: Head, level: Level | None, at: int) -> Head:
 
 
 def _named_level(text: str) -> Level | None:
-    found = _NAMED.search(text, 0, MAX_PREFIX * 2)
+    found = _search_named(text, MAX_PREFIX * 2)
     return level_from_text(found[1] or found[2]) if found else None
+
+
+def _search_named(text: str, end: int) -> re.Match[str] | None:
+    begin = text[:end]
+    return _NAMED.search(begin) if "=" in begin or '":' in begin else None
 
 
 def _named_message(text: str) -> str:
@@ -227,7 +237,7 @@ def _find_level(text: str, begin: int, *, timed: bool) -> tuple[Level | None, in
         return None, at  # Go's runtime; the level follows from it
     for position in range(_MAX_WORDS):
         level: Level | None = None
-        if group := _GROUP.match(text, at, stop):
+        if text[at : at + 1] in _OPENS_GROUP and (group := _GROUP.match(text, at, stop)):
             level = _level_in_group(group[1] or group[2] or group[3] or "")
             end = group.end()
         elif word := _WORD.match(text, at, stop):
@@ -252,12 +262,15 @@ def _level_in_group(content: str) -> Level | None:
 
 
 def _level_in_word(text: str, word: re.Match[str], *, first: bool, timed: bool) -> tuple[Level | None, int]:
-    if timed and (channel := _CHANNEL.match(word[0])) and (level := level_from_text(channel[1])) is not None:
-        return level, word.end() - 1
-    name = _LEVEL_WORD.match(word[0])
+    written = word[0]
+    if timed and written[-1] == ":" and (channel := _CHANNEL.match(written)):
+        level = level_from_text(channel[1])
+        if level is not None:
+            return level, word.end() - 1
+    name = _LEVEL_WORD.match(written)
     level = ALIASES.get(name[1].lower()) if name else None
     if name is None or level is None:
-        named = _NAMED.match(text, word.start())
+        named = _NAMED.match(text, word.start()) if "=" in written else None
         return (level_from_text(named[1]), named.end()) if named and named[1] else (None, word.end())
     end = word.start() + name.end()
     colon = text.startswith(":", end)
@@ -280,7 +293,7 @@ def _skip_names(text: str, at: int) -> int:
     at = _AFTER_LEVEL.match(text, at, stop).end()  # type: ignore[union-attr]
     named = False
     for _ in range(_MAX_WORDS):
-        noise = _NOISE.match(text, at, stop)
+        noise = _NOISE.match(text, at, stop) if "]" in text[at:stop] or text[at : at + 1].isdigit() else None
         if noise is None or noise.end() >= len(text):
             break
         at = noise.end()

@@ -18,20 +18,19 @@ class JsonDecoder:
         self._stats = stats
         self._objects = ObjectReader(options, TimeReader(options.timezone))
 
-    def push(self, line: bytes, cut: bool, arrival: int, out: list[Decoded]) -> int:
+    def push(self, line: bytes, cut: bool, arrival: int, out: list[Decoded]) -> None:
         """Take a line."""
         fields = read_object(line, cut=cut)
         if isinstance(fields, Rejected):
             if line.strip():
-                self._stats.reject(fields)
+                self._stats.reject(fields, line)
         else:
             out.append(self._objects.draft(fields, clip_line(line).strip(_PADDING), arrival, cut=cut))
-        return 0
 
     def hole(self, out: list[Decoded]) -> None:
         """Nothing is ever continued."""
 
-    def flush(self, out: list[Decoded]) -> None:
+    def flush(self, out: list[Decoded], now: int | None = None) -> None:
         """Nothing is ever held."""
 
     def due(self) -> int | None:

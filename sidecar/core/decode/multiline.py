@@ -124,7 +124,7 @@ def is_exception(text: str) -> bool:
 
 def is_ruby_exception(text: str) -> bool:
     """Say whether a line is the head of a Ruby exception, which may also be the cause of the one before."""
-    return _RUBY_HEAD.match(text) is not None
+    return ":in " in text and _RUBY_HEAD.match(text) is not None
 
 
 def continues(trace: Trace, indent: int, line: str) -> Trace | None:

@@ -1,20 +1,23 @@
 """Turns a decoded object, whatever format it came in, into a draft of a record.
 
 Precedence, from what the object says outright to what can be told from its texts: a value from the key lists; what the
-stack trace says; what the message begins with. A value that cannot be what its key promises (a level that is no level,
-a date that is none, an empty text) counts as absent, and the next key of the list gets its turn.
+stack trace says; what the message begins with, which in a shipper's object around a text log's line is a time and a
+level. A value that cannot be what its key promises (a level that is no level, a date that is none, an empty text)
+counts as absent, and the next key of the list gets its turn.
 """
 
 from __future__ import annotations
 
 from sidecar.core.decode.base import UNTIMED, Decoded, DecodeOptions
 from sidecar.core.decode.bounds import MAX_MESSAGE, MAX_NAME, clip_stack
+from sidecar.core.decode.heads import Head, read_head
 from sidecar.core.decode.json_object import Fields, read_object
-from sidecar.core.decode.keys import Candidate, Plan, plan_of
-from sidecar.core.error_type import PANIC, Trace, holds_stack, read_stack, type_from_message
+from sidecar.core.decode.keys import Plan, plan_of
+from sidecar.core.decode.surroundings import complete, first_text, merged, text_of, value_at
+from sidecar.core.error_type import PANIC, Trace, holds_stack, read_stack, type_from_message, type_in_message
 from sidecar.core.fields import as_text, resolve
 from sidecar.core.folding import fold
-from sidecar.core.levels import Level, Scale, level_from_value
+from sidecar.core.levels import Level, Scale, level_from_value, strip_ansi
 from sidecar.core.records import Record
 from sidecar.core.timestamps import TimeReader
 
@@ -29,15 +32,23 @@ class ObjectReader:
 
     def __init__(self, options: DecodeOptions, times: TimeReader) -> None:
         self._default = options.default_level
+        self._times = times
         self._read_time = times.read_value
 
     def draft(
-        self, fields: Fields, line: str, arrival: int, *, cut: bool = False, around: Fields | None = None
+        self,
+        fields: Fields,
+        line: str,
+        arrival: int,
+        *,
+        cut: bool = False,
+        around: Fields | None = None,
+        stack_behind: str | None = None,
     ) -> Decoded:
-        """Return a draft.
+        """Return a draft; `fields` become its own.
 
         `line` is the record as logged, already bounded; `arrival` in nanoseconds; `cut` says that the object lacks its
-        end; `around` holds fields that stand in for those that it has not got.
+        end; `around` holds fields that stand in for those that it has not got; `stack_behind` was logged behind it.
         """
         plan = plan_of(fields)
         layers = [(fields, plan)]
@@ -45,6 +56,7 @@ class ObjectReader:
             layers = _unwrap(fields, plan, cut, MAX_WRAPPINGS)
             if len(layers) > 1:
                 fields = _merge([*(layer for layer, _ in layers), fields])
+        wraps = len(layers) > 1
         if around:
             layers.append((around, plan_of(around)))
 
@@ -61,55 +73,64 @@ class ObjectReader:
         for layer, plan in layers:
             if time == UNTIMED:
                 for key, rest in plan.time:
-                    reading = self._read_time(layer[key] if rest is None else _value(layer, key, rest), arrival)
+                    reading = self._read_time(layer[key] if rest is None else value_at(layer, key, rest), arrival)
                     if reading is not None:
                         time, zoneless = reading
                         break
             if level is None and plan.level:
                 level = _level(layer, plan)
             if message is None and plan.message:
-                message = _text(layer, plan.message, MAX_MESSAGE)
+                message = first_text(layer, plan.message, MAX_MESSAGE)
             if service is None and plan.service:
-                service = _text(layer, plan.service, MAX_NAME)
+                service = first_text(layer, plan.service, MAX_NAME)
             if host is None and plan.host:
-                host = _text(layer, plan.host, MAX_NAME)
+                host = first_text(layer, plan.host, MAX_NAME)
             if environment is None and plan.environment:
-                environment = _text(layer, plan.environment, MAX_NAME)
+                environment = first_text(layer, plan.environment, MAX_NAME)
             if trace_id is None and plan.trace_id:
-                trace_id = _text(layer, plan.trace_id, MAX_NAME)
+                trace_id = first_text(layer, plan.trace_id, MAX_NAME)
             if error_type is None and plan.error_type:
-                error_type = _text(layer, plan.error_type, MAX_NAME)
+                error_type = first_text(layer, plan.error_type, MAX_NAME)
             if stack is None and plan.stack:
                 stack = _stack(layer, plan)
             if plan.error:
                 errors += [layer[key] for key, rest in plan.error if rest is None]
 
         # From here on: what the texts tell.
+        stack = stack or stack_behind
         error_text: str | None = None
         for error in errors:
             if isinstance(error, list) and error and isinstance(error[0], dict):
                 # structlog's rendering of a traceback: one object for each exception, the last raised first
-                error_type = error_type or _text_of(resolve(error[0], "exc_type"), MAX_NAME)
-                error_text = error_text or _text_of(resolve(error[0], "exc_value"), MAX_MESSAGE)
+                error_type = error_type or text_of(resolve(error[0], "exc_type"), MAX_NAME)
+                error_text = error_text or text_of(resolve(error[0], "exc_value"), MAX_MESSAGE)
             elif isinstance(error, str) and error:
                 if stack is None and "\n" in error and read_stack(error).error_type is not None:
                     stack = error
                 error_text = error_text or error[:MAX_MESSAGE]
         if message is not None and "\n" in message:
             message = message.rstrip("\r\n") or None
-            if stack is None and message is not None and "\n" in message and holds_stack(message):
-                stack = message
+        text = message
+        if level is None and message is not None:
+            head, text = self._read_text(message, arrival)
+            level = head.level
+            if time == UNTIMED:
+                time, zoneless = head.time, head.zoneless
+        if stack is None and text is not None and "\n" in text and holds_stack(text):
+            stack = text
         trace: Trace | None = None
         told: str | None = None
         if stack is not None:
             trace = read_stack(stack)
             told = trace.error_type
-        if told is None and message is not None:
-            told = type_from_message(message)
+        if told is None and text is not None:
+            told = type_from_message(text)
+            if told is None and text is not message and level is not None:
+                told = type_in_message(text)
         if told is None and error_text is not None:
             told = type_from_message(error_text)
         if message is None:
-            message = _message_without_key(layers, error_text, trace)
+            message = _message_without_key(layers, error_text, trace, wraps=wraps)
         if error_type is None:
             error_type = told
         if level is None:
@@ -129,47 +150,43 @@ class ObjectReader:
                 host=host,
                 environment=environment,
                 trace_id=trace_id,
-                fields=fields,
+                fields=merged(fields, around) if around else fields,
                 line=line,
             ),
             arrival=arrival,
             zoneless=zoneless,
         )
 
+    def head(self, fields: Fields) -> Head:
+        """Return what of an object decides whether what comes behind it belongs to it."""
+        plan = plan_of(fields)
+        message = first_text(fields, plan.message, MAX_MESSAGE) or ""
+        return Head(level=_level(fields, plan), timed=bool(plan.time), message=message, fields=fields)
 
-def _value(fields: Fields, key: str, rest: str | None) -> object:
-    value = fields[key]
-    if rest is None:
-        return value
-    return resolve(value, rest) if type(value) is dict else None
+    def complete(self, decoded: Decoded, around: Fields) -> None:
+        """Fill a draft's gaps with fields of what it was wrapped in."""
+        record = decoded.record
+        if record.time == UNTIMED:
+            for key, rest in plan_of(around).time:
+                reading = self._read_time(value_at(around, key, rest), decoded.arrival)
+                if reading is not None:
+                    record.time, decoded.zoneless = reading
+                    break
+        complete(record, around)
 
-
-def _text_of(value: object, limit: int) -> str | None:
-    """Return a value as bounded text; None for what is no text, number or boolean, or empty."""
-    if type(value) is str:
-        return value[:limit] or None
-    if type(value) is int or type(value) is float or type(value) is bool:
-        return as_text(value)
-    return None
-
-
-def _text(fields: Fields, candidates: tuple[Candidate, ...], limit: int) -> str | None:
-    for key, rest in candidates:
-        value = fields[key] if rest is None else _value(fields, key, rest)
-        if type(value) is str:
-            if value:
-                return value[:limit]
-        elif (text := _text_of(value, limit)) is not None:
-            return text
-    return None
+    def _read_text(self, message: str, arrival: int) -> tuple[Head, str]:
+        """Read a message as the line of a text log; return its first line's parts, and it without a prefix."""
+        message = strip_ansi(message)
+        first = message.partition("\n")[0]
+        head = read_head(first, self._times, arrival)
+        return head, head.message + message[len(first) :]
 
 
 def _level(fields: Fields, plan: Plan) -> Level | None:
+    gelf = plan.gelf_version is not None and str(fields[plan.gelf_version]).startswith("1.")
     for key, rest, scale in plan.level:
-        value = fields[key] if rest is None else _value(fields, key, rest)
-        if plan.gelf_version is not None and str(fields[plan.gelf_version]).startswith("1."):
-            scale = Scale.SYSLOG
-        level = level_from_value(value, scale)
+        value = fields[key] if rest is None else value_at(fields, key, rest)
+        level = level_from_value(value, Scale.SYSLOG if gelf else scale)
         if level is not None:
             return level
     return None
@@ -178,7 +195,7 @@ def _level(fields: Fields, plan: Plan) -> Level | None:
 def _stack(fields: Fields, plan: Plan) -> str | None:
     """Return the first stack trace: a list of lines, or a text that has several or names an error type."""
     for key, rest in plan.stack:
-        value = _value(fields, key, rest)
+        value = value_at(fields, key, rest)
         if isinstance(value, list) and value:
             return "\n".join(map(as_text, value))
         if isinstance(value, str) and ("\n" in value.strip() or read_stack(value).error_type is not None):
@@ -186,19 +203,19 @@ def _stack(fields: Fields, plan: Plan) -> str | None:
     return None
 
 
-def _message_without_key(layers: list[Layer], error_text: str | None, trace: Trace | None) -> str:
+def _message_without_key(layers: list[Layer], error_text: str | None, trace: Trace | None, *, wraps: bool) -> str:
     """Return the best there is for a record that no key gives a message."""
     for layer, plan in layers:
-        if plan.error_message and (text := _text(layer, plan.error_message, MAX_MESSAGE)):
+        if plan.error_message and (text := first_text(layer, plan.error_message, MAX_MESSAGE)):
             return text
     if error_text or trace:
         return error_text or (trace.headline[:MAX_MESSAGE] if trace else "")
     for layer, plan in layers:
         for key, rest in plan.message:
-            value = _value(layer, key, rest)
+            value = value_at(layer, key, rest)
             if isinstance(value, dict | list) and value:
                 return as_text(value)[:MAX_MESSAGE]
-    return as_text(layers[0][0])[:MAX_MESSAGE] if len(layers) > 1 else ""
+    return as_text(layers[0][0])[:MAX_MESSAGE] if wraps else ""
 
 
 def _unwrap(fields: Fields, plan: Plan, cut: bool, depth: int) -> list[Layer]:

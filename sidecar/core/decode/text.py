@@ -1,4 +1,4 @@
-"""Format `text`: log lines for people, with the stack traces and indented lines that belong to them.
+"""Formats `text` and `logfmt`: log lines for people, with the stack traces and indented lines that belong to them.
 
 The latest record is held until the next line, or a short wait, shows that it is complete. What then still comes as its
 continuation is dropped as part of it, for a while: it would otherwise page a second time for the same error.
@@ -6,12 +6,14 @@ continuation is dropped as part of it, for a while: it would otherwise page a se
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
-from sidecar.core.decode.base import UNTIMED, Decoded, DecodeOptions, StreamStats
-from sidecar.core.decode.bounds import MAX_LINE, MAX_MESSAGE, clip_stack, decode_text
-from sidecar.core.decode.heads import Head, begins_with_level, begins_with_time, read_head
-from sidecar.core.decode.json_object import Fields, read_object
+from sidecar.core.decode.base import Decoded, DecodeOptions, StreamStats
+from sidecar.core.decode.bounds import decode_text
+from sidecar.core.decode.heads import Head, begins_with_level, begins_with_time
+from sidecar.core.decode.json_object import Fields
 from sidecar.core.decode.multiline import (
     Trace,
     begins,
@@ -21,10 +23,8 @@ from sidecar.core.decode.multiline import (
     is_ruby_exception,
     is_traceback,
 )
-from sidecar.core.decode.objects import ObjectReader
-from sidecar.core.error_type import PANIC, read_stack, type_from_message, type_in_message
+from sidecar.core.decode.text_record import Logfmt, TextReader
 from sidecar.core.levels import Level, strip_ansi
-from sidecar.core.records import Record
 from sidecar.core.times import MILLISECOND, SECOND
 from sidecar.core.timestamps import TimeReader
 
@@ -42,35 +42,23 @@ MAX_JOINED_LINES = 1000
 """Lines of one record: the deepest traces that runtimes print in full."""
 
 MAX_JOINED_BYTES = 64 * 1024
-"""Bytes of one record beyond its first line: no trace worth reading is longer, and it is read again after a restart."""
+"""Bytes of one record beyond its first line: no trace worth reading is longer, and it is stored while it waits."""
 
 
-class _State(msgspec.Struct, frozen=True, array_like=True):
-    """Where a stream of lines stands between two records."""
-
-    trace: int = Trace.PLAIN
-    indent: int = 0
-    dropping: bool = False
-    """The last record was ended early: what continues it is dropped."""
-    until: int = 0
-    """Wall clock at which that ends, nanoseconds."""
-
-
-_NOTHING = _State()
-
-
-class _Held(msgspec.Struct):
+class _Held(msgspec.Struct, array_like=True):
     """A record that may be continued."""
 
-    lines: list[str]
+    lines: Annotated[list[str], msgspec.Meta(min_length=1)]
     arrival: int
     """Of the first line."""
     latest: int
     """Of the last line."""
     trace: Trace
     indent: int
-    size: int
-    head: Head
+    around: Fields | None = None
+    """What the first line was wrapped in."""
+    size: int = 0
+    """Bytes beyond the first line."""
     blank: int = 0
     """Blank lines behind the last line: part of the record if it goes on."""
 
@@ -79,116 +67,137 @@ class _Held(msgspec.Struct):
         """Lines that wait, blank ones included."""
         return len(self.lines) + self.blank
 
-    @property
-    def due(self) -> int:
-        """When it has waited long enough."""
-        return min(self.latest + JOIN_WAIT, self.arrival + MAX_JOIN)
+
+class _Ended(msgspec.Struct, frozen=True, array_like=True):
+    """A record that was ended early: what continues it is dropped."""
+
+    trace: Trace
+    indent: int
+    until: int
+    """Wall clock at which that ends, nanoseconds."""
+
+
+class _State(msgspec.Struct, frozen=True, array_like=True):
+    """What a stream of lines remembers."""
+
+    held: _Held | None = None
+    ended: _Ended | None = None
+
+
+def due_after(first: int, latest: int) -> int:
+    """Return when what began and went on at these times has waited long enough for more."""
+    return min(latest + JOIN_WAIT, first + MAX_JOIN)
+
+
+def is_due(due: int, now: int | None) -> bool:
+    """Say whether a wait is over at `now`, or in any case; a clock that is stepped back makes none longer."""
+    return now is None or not now < due <= now + JOIN_WAIT
 
 
 class TextDecoder:
     """Reads text lines."""
 
-    def __init__(self, options: DecodeOptions, stats: StreamStats, state: bytes = b"") -> None:
+    def __init__(
+        self, options: DecodeOptions, stats: StreamStats, state: bytes = b"", *, logfmt: Logfmt = Logfmt.IGNORED
+    ) -> None:
         self._stats = stats
-        self._default = options.default_level
         self._times = TimeReader(options.timezone)
-        self._objects = ObjectReader(options, self._times)
-        self._held: _Held | None = None
-        self._state = _restored(state)
+        self._reader = TextReader(options, self._times, logfmt)
+        restored = _restored(state)
+        self._ended = restored.ended
+        self._held = restored.held
+        self._head: Head | None = None
+        if self._held is not None:
+            self._head = self._reader.head(self._held.lines[0], self._held.arrival)
 
-    def push(self, line: bytes, cut: bool, arrival: int, out: list[Decoded]) -> int:
-        """Take a line."""
+    def push(self, line: bytes, cut: bool, arrival: int, out: list[Decoded], around: Fields | None = None) -> None:
+        """Take a line. `around`: what it was wrapped in."""
         text = strip_ansi(decode_text(line, cut=cut)).rstrip("\r")
         if not text or text.isspace():
-            return self._push_blank(out)
+            self._push_blank(out)
+            return
         held = self._held
         if held is not None:
             trace = self._continued(held.trace, held.indent, text, arrival)
-            if trace is None and _adopts(held, text):
+            if trace is None and self._adopts(held, text):
                 trace = begins(text)
             elif text == held.lines[0] and is_ruby_exception(text):
                 trace = None  # the same once more, not its own cause
             if trace is not None:
-                return self._join(held, text, len(line) + 1, trace, cut, arrival, out)
-            self.hole(out)
-        elif self._state.dropping:
+                self._join(held, text, len(line) + 1, trace, cut, arrival, out)
+                return
+            self.interrupt(out)
+        elif self._ended is not None:
             trace = None
-            if arrival < self._state.until and not is_ruby_exception(text):
-                trace = self._continued(Trace(self._state.trace), self._state.indent, text, arrival)
+            if arrival < self._ended.until and not is_ruby_exception(text):
+                trace = self._continued(self._ended.trace, self._ended.indent, text, arrival)
             if trace is not None:
-                self._state = _State(trace, _indent(self._state.indent, text), True, arrival + DROP_WAIT)
+                self._ended = _Ended(trace, _indent(self._ended.indent, text), arrival + DROP_WAIT)
                 self._stats.dropped += 1
-                return 0
-            self._state = _NOTHING
-        head = read_head(text, self._times, arrival)
-        self._held = _Held(
-            lines=[text],
-            arrival=arrival,
-            latest=arrival,
-            trace=begins(head.message),
-            indent=indent_of(text),
-            size=0,
-            head=head,
-        )
+                return
+            self._ended = None
+        self._head = head = self._reader.head(text, arrival, cut=cut)
+        self._held = _Held([text], arrival, arrival, begins(head.message), indent_of(text), around)
         if cut:
-            self.flush(out)
-            return 0
-        return 1
+            self._finish(out)
+
+    def interrupt(self, out: list[Decoded]) -> None:
+        """Finish what is held: something comes behind it that is no part of it."""
+        if self._held is not None:
+            self._finish(out)
+            out[-1].followed = True
+        self._ended = None
 
     def hole(self, out: list[Decoded]) -> None:
         """Finish what is held; nothing behind belongs to it."""
-        if self._held is not None:
-            self.flush(out)
-        self._state = _NOTHING
+        self._finish(out)
+        self._ended = None
 
-    def flush(self, out: list[Decoded]) -> None:
+    def flush(self, out: list[Decoded], now: int | None = None) -> None:
         """Finish what is held; what continues it is dropped."""
-        held = self._held
-        if held is None:
-            return
-        self._held = None
-        self._state = _State(held.trace, held.indent, True, held.latest + DROP_WAIT)
-        self._stats.joined += len(held.lines) - 1
-        out.append(self._draft(held))
+        if self._held is not None and is_due(due_after(self._held.arrival, self._held.latest), now):
+            self._finish(out)
 
     def due(self) -> int | None:
         """Return when the held record has waited long enough for a continuation."""
-        return None if self._held is None else self._held.due
+        return None if self._held is None else due_after(self._held.arrival, self._held.latest)
 
     def state(self) -> bytes:
-        """Return what to remember between two records."""
-        return b"" if self._held is not None or not self._state.dropping else msgspec.msgpack.encode(self._state)
+        """Return what to remember."""
+        held, ended = self._held, self._ended
+        return b"" if held is None and ended is None else msgspec.msgpack.encode(_State(held, ended))
 
-    # ── joining ───────────────────────────────────────────────────────────────────────────────────────────────────
+    def _finish(self, out: list[Decoded]) -> None:
+        held, head = self._held, self._head
+        if held is None or head is None:
+            return
+        self._held = self._head = None
+        self._ended = _Ended(held.trace, held.indent, held.latest + DROP_WAIT)
+        self._stats.joined += len(held.lines) - 1
+        out.append(self._reader.draft(held.lines, head, held.trace, held.arrival, held.around))
 
-    def _push_blank(self, out: list[Decoded]) -> int:
-        held = self._held
-        if held is None:
-            return 0
-        held.blank += 1
-        if held.count > MAX_JOINED_LINES:
-            self.flush(out)
-            return 0
-        return held.count
+    def _push_blank(self, out: list[Decoded]) -> None:
+        if self._held is not None:
+            self._held.blank += 1
+            if self._held.count > MAX_JOINED_LINES:
+                self._finish(out)
 
     def _join(
         self, held: _Held, text: str, size: int, trace: Trace, cut: bool, arrival: int, out: list[Decoded]
-    ) -> int:
+    ) -> None:
         held.trace = trace
         held.indent = _indent(held.indent, text)
         held.size += size + held.blank
         if held.count >= MAX_JOINED_LINES or held.size > MAX_JOINED_BYTES:
             self._stats.dropped += 1
-            self.flush(out)
-            return 0
+            self._finish(out)
+            return
         held.lines += [""] * held.blank
         held.lines.append(text)
         held.blank = 0
         held.latest = arrival
         if cut:
-            self.flush(out)
-            return 0
-        return held.count
+            self._finish(out)
 
     def _continued(self, trace: Trace, indent: int, text: str, arrival: int) -> Trace | None:
         """Return what the lines are together with one more; None if that begins a record of its own."""
@@ -201,81 +210,20 @@ class TextDecoder:
             return None
         return joined
 
-    # ── records ───────────────────────────────────────────────────────────────────────────────────────────────────
+    def _adopts(self, held: _Held, text: str) -> bool:
+        """Say whether a trace that begins here belongs to the line before: one that reports trouble and has none yet.
 
-    def _draft(self, held: _Held) -> Decoded:
-        head, rest = held.head, held.lines[1:]
-        line = "\n".join(held.lines)[:MAX_LINE]
-        if head.message.startswith("{") and (fields := _object_in(head.message, rest)):
-            return self._draft_object(held, fields, line)
-        level, message = head.level, head.message
-        error_type = root_cause = stack = None
-        if held.trace in _TRACELESS:
-            message = "\n".join([message, *rest])[:MAX_MESSAGE]
-            if held.trace is Trace.PLAIN:
-                error_type = type_from_message(message)
-        else:
-            own = begins(message)
-            lines = rest if own is Trace.PLAIN else [message, *rest]
-            trace = read_stack("\n".join(lines))
-            if rest or own in _HEADLESS:
-                stack = clip_stack("\n".join(lines))
-            error_type = (trace.error_type if stack is not None else None) or type_from_message(message)
-            root_cause = trace.root_cause
-            if own in _HEADLESS:
-                message = trace.headline
-            if error_type is None and stack is None:
-                error_type = trace.error_type if own is Trace.FRAMES else None
-        if level is not None:
-            error_type = error_type or type_in_message(message)
-        else:
-            if error_type == PANIC:
-                level = Level.PANIC
-            else:
-                level = self._default if error_type is None and stack is None else Level.ERROR
-        return Decoded(
-            Record(
-                time=head.time,
-                level=level,
-                message=message[:MAX_MESSAGE],
-                error_type=error_type,
-                root_cause=root_cause,
-                stack=stack,
-                service=head.service,
-                host=head.host,
-                line=line,
-            ),
-            arrival=held.arrival,
-            zoneless=head.zoneless,
-        )
-
-    def _draft_object(self, held: _Held, fields: Fields, line: str) -> Decoded:
-        """Return a draft of an object behind a prefix, such as syslog's, that fills its gaps."""
-        head = held.head
-        prefix: Fields = {"service": head.service, "host": head.host}
-        if head.level is not None:
-            prefix["level"] = head.level.label
-        decoded = self._objects.draft(fields, line, held.arrival, around=prefix)
-        if decoded.record.time == UNTIMED:
-            decoded.record.time, decoded.zoneless = head.time, head.zoneless
-        return decoded
+        A bare exception needs a time before it: without times, it is as likely a record of its own.
+        """
+        head = self._head
+        if head is None or held.trace is not Trace.PLAIN or len(held.lines) > 1:
+            return False
+        if head.level is None or head.level < Level.WARN:
+            return False
+        return is_traceback(text) or (head.timed and (is_exception(text.strip()) or is_ruby_exception(text)))
 
 
 _UNSURE = frozenset({Trace.PLAIN, Trace.NODE_SOURCE})
-_TRACELESS = frozenset({Trace.PLAIN, Trace.ORPHAN, Trace.NODE_SOURCE, Trace.NODE_CARET})
-"""What is no trace, or as far as it went could be anything."""
-_HEADLESS = frozenset({Trace.PYTHON, Trace.PYTHON_GROUP, Trace.RUST_HEAD, Trace.NODE_SOURCE})
-"""Traces whose first line does not say what happened."""
-
-
-def _object_in(message: str, rest: list[str]) -> Fields | None:
-    """Return the object that all lines hold together, or the first alone."""
-    for text in ["\n".join([message, *rest]), message] if rest else [message]:
-        if text.endswith("}"):
-            fields = read_object(text)
-            if isinstance(fields, dict) and fields:
-                return fields
-    return None
 
 
 def _indent(indent: int, text: str) -> int:
@@ -283,23 +231,10 @@ def _indent(indent: int, text: str) -> int:
     return min(indent, indent_of(text)) if is_traceback(text) else indent
 
 
-def _adopts(held: _Held, text: str) -> bool:
-    """Say whether a trace that begins here belongs to the line before: one that reports trouble and has no trace yet.
-
-    A bare exception needs a time before it: without times, it is as likely a record of its own.
-    """
-    head = held.head
-    if held.trace is not Trace.PLAIN or len(held.lines) > 1 or head.level is None or head.level < Level.WARN:
-        return False
-    return is_traceback(text) or (head.timed and (is_exception(text.strip()) or is_ruby_exception(text)))
-
-
 def _restored(state: bytes) -> _State:
-    if not state:
-        return _NOTHING
-    try:
-        restored = msgspec.msgpack.decode(state, type=_State)
-        Trace(restored.trace)
-    except (msgspec.DecodeError, ValueError):
-        return _NOTHING
-    return restored
+    if state:
+        try:
+            return msgspec.msgpack.decode(state, type=_State)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass
+    return _State()

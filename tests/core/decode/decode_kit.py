@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ ARRIVAL = 1_767_323_045 * SECOND
 
 TRACES = Path(__file__).parents[2] / "data" / "traces"
 SAMPLES = {path.stem: path.read_bytes() for path in sorted(TRACES.glob("*.log"))}
+
+FORMATS = ("auto", "json", "cri", "docker", "logfmt", "text")
 
 FOLLOWER = b'{"level":"fatal","msg":"good neighbour"}\n'
 
@@ -37,6 +40,18 @@ def record(line: bytes | str, log_format: str = "auto") -> Record:
 def decode(stream: Stream, data: bytes | str, arrival: int = ARRIVAL) -> list[Decoded]:
     """Feed the rest of a stream."""
     return stream.feed(data.encode() if isinstance(data, str) else data, arrival) + stream.finish(arrival)
+
+
+def cri(text: bytes | str, stream: str = "stdout", tag: str = "F", time: str = "2026-01-02T03:04:05Z") -> bytes:
+    """Return a line as a Kubernetes runtime writes it."""
+    text = text.encode() if isinstance(text, str) else text
+    return f"{time} {stream} {tag} ".encode() + text + b"\n"
+
+
+def docker(text: bytes | str, stream: str = "stdout", time: str = "2026-01-02T03:04:05Z", **more: Any) -> bytes:
+    """Return a line as Docker writes it; `text` has a newline at its end unless the line goes on."""
+    text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    return json.dumps({"log": text, "stream": stream, **more, "time": time}).encode() + b"\n"
 
 
 def seen(decoded: list[Decoded]) -> list[tuple[Record, int, bool]]:

@@ -6,11 +6,11 @@ import json
 
 import msgspec
 import pytest
-from decode_kit import ARRIVAL, FOLLOWER, options, record, records
+from decode_kit import ARRIVAL, FOLLOWER, FORMATS, options, record, records
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.core.decode.base import Rejected
+from sidecar.core.decode.base import MAX_SAMPLE_BYTES, Rejected
 from sidecar.core.decode.stream import Stream
 from sidecar.core.levels import Level
 from sidecar.core.records import Record
@@ -194,10 +194,51 @@ def test_objects_are_found_in_both_texts_and_inside_one_another():
     assert record(wrap("log", {"message": json.dumps({"log": '{"level":"panic"}'})})).level is Level.PANIC
 
 
-@pytest.mark.parametrize("text", ["{not json}", "{}", "[1]", "{", '{"level":"fatal"', ' {"level":"fatal"} x'])
+@pytest.mark.parametrize("text", ["{not json}", "{}", "[1]", "{", '{"lvl":"fatal"', ' {"lvl":"fatal"} x'])
 def test_a_text_that_holds_no_whole_object_is_a_text(text):
     found = record(json.dumps({"log": text}) + "\n")
     assert (found.level, found.message) == (Level.INFO, text)
+
+
+# ── lines of text logs within objects ─────────────────────────────────────────────────────────────────────────────────
+
+PYTHON = 'Traceback (most recent call last):\n  File "x", line 1, in f\nKeyError: 1'
+
+
+@pytest.mark.parametrize("key", ["log", "message", "MESSAGE", "msg", "short_message"])
+@pytest.mark.parametrize(
+    ("text", "level", "error_type"),
+    [
+        ("2026-01-02 03:04:06 ERROR orders: DatabaseConnectionError: no", "error", "DatabaseConnectionError"),
+        ("2026-01-02 03:04:06 FATAL APIError: no", "fatal", "APIError"),
+        ("2026-01-02 03:04:06 APIError: no", "error", "APIError"),
+        ("2026-01-02 03:04:06 INFO orders APIError: recovered", "info", "APIError"),
+        ("2026-01-02 03:04:06 DEBUG nothing", "debug", None),
+        ("E0102 03:04:06.000000       1 reflector.go:138] msg", "error", None),
+        ("\x1b[31mCRITICAL\x1b[0m: msg", "fatal", None),
+        ('time="2026-01-02T03:04:06Z" level=warning msg="slow"', "warn", None),
+        ("<10>Jan  2 03:04:06 web-1 app[77]: msg", "fatal", None),
+        ("2026-01-02 03:04:06 WARN failed\n" + PYTHON, "warn", "KeyError"),
+        ("2026-01-02 03:04:06 ERROR java.io.IOException: x\n\tat a.B(C.java:1)", "error", "java.io.IOException"),
+        ("2026-01-02 03:04:06 ERROR panic: boom", "error", "panic"),
+        ("ordinary\nERROR not the first line", "info", None),
+        ("no error found", "info", None),
+    ],
+)
+def test_an_object_without_a_level_has_that_of_the_log_line_it_wraps(key, text, level, error_type):
+    found = record(json.dumps({key: text + "\n", "date": ARRIVAL / SECOND}) + "\n")
+    assert (found.level.label, found.error_type, found.message) == (level, error_type, text)
+
+
+@pytest.mark.parametrize("level", [{"level": "info"}, {"PRIORITY": "6"}, {"severityNumber": 9}])
+def test_a_level_that_a_key_gives_is_never_overridden(level):
+    assert record(json.dumps({"message": "2026-01-02 03:04:06 FATAL x", **level}) + "\n").level is Level.INFO
+
+
+def test_a_time_that_no_key_gives_is_that_of_the_wrapped_line():
+    text = "2026-01-02 03:04:01 ERROR x"
+    assert record(json.dumps({"log": text}) + "\n").time == ARRIVAL - 4 * SECOND
+    assert record(json.dumps({"log": text, "ts": ARRIVAL // SECOND - 7}) + "\n").time == ARRIVAL - 7 * SECOND
 
 
 # ── what is no JSON ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -236,7 +277,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("log_format", ["auto", "json", "text"])
+@pytest.mark.parametrize("log_format", FORMATS)
 @pytest.mark.parametrize("line", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_objects_never_raise_and_take_no_neighbour_along(line, log_format):
     found = records(FOLLOWER + line + b"\n" + FOLLOWER, log_format)
@@ -268,7 +309,8 @@ def test_no_object_however_damaged_raises_or_takes_a_neighbour_along(line, damag
     for log_format in ("auto", "json"):
         found = records(FOLLOWER + line + b"\n" + FOLLOWER, log_format, max_line_bytes=longest)
         assert encodable(found)
-        assert found[0] == found[-1] == record(FOLLOWER)
+        # Having no time of its own, the second neighbour takes the one before it.
+        assert found[0] == msgspec.structs.replace(found[-1], time=ARRIVAL) == record(FOLLOWER)
 
 
 plain = st.text(st.characters(codec="utf-8"), max_size=6)
@@ -304,11 +346,12 @@ def test_of_a_cut_object_whole_members_are_read_as_they_were_and_a_text_as_far_a
         (b'{"a":' * 65 + b"1" + b"}" * 65, Rejected.TOO_DEEP),
     ],
 )
-def test_what_is_no_object_is_rejected_with_its_reason_and_its_neighbours_are_read(line, reason):
+def test_what_is_no_object_is_rejected_with_its_reason_and_a_sample_and_its_neighbours_are_read(line, reason):
     stream = Stream(options("json"))
     assert len(stream.feed(FOLLOWER + line + b"\n\n" + FOLLOWER, ARRIVAL)) == 2
-    assert stream.take_stats().rejected == {reason: 1}
-    assert stream.take_stats().rejected == {}
+    stats = stream.take_stats()
+    assert (stats.rejected, stats.samples) == ({reason: 1}, [(reason, line[:MAX_SAMPLE_BYTES])])
+    assert (stream.take_stats().rejected, stream.take_stats().samples) == ({}, [])
 
 
 def test_nesting_as_deep_as_applications_write_it_is_read():

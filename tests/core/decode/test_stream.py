@@ -6,17 +6,16 @@ import json
 from itertools import pairwise
 
 import pytest
-from decode_kit import ARRIVAL, FOLLOWER, SAMPLES, counted, decode, options, seen
+from decode_kit import ARRIVAL, FOLLOWER, FORMATS, SAMPLES, counted, cri, decode, docker, options, seen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.core.decode import registry
-from sidecar.core.decode.base import StreamStats
-from sidecar.core.decode.stream import Stream
+from sidecar.core.decode.base import MAX_SAMPLE_BYTES, MAX_SAMPLES, Rejected, StreamStats
+from sidecar.core.decode.stream import Stream, holds_record
 from sidecar.core.decode.text import JOIN_WAIT
 from sidecar.core.times import HOUR, MINUTE, SECOND
 
-FORMATS = ("auto", "json", "text")
 LINES = sorted({line for sample in SAMPLES.values() for line in sample.split(b"\n")})
 ODD_LINES = [
     b"",
@@ -32,8 +31,19 @@ ODD_LINES = [
 ]
 LONGEST = (64, 2**20)
 
+LOGFMT = [b'level=error msg="it \\"broke\\"" err=x', b"ts=1767323045 level=info msg=ok flag", b'level=warn msg="torn']
+wrapped = st.builds(
+    cri, st.sampled_from(LINES), st.sampled_from(["stdout", "stderr"]), st.sampled_from(["F", "P", "P", "F:x"])
+) | st.builds(
+    docker, st.sampled_from([line + b"\n" for line in LINES] + LINES), st.sampled_from(["stdout", "stderr", "other"])
+)
 one_line = (
-    st.sampled_from(LINES) | st.sampled_from(ODD_LINES) | st.binary(max_size=20) | st.just(b"panic: " + b"q" * 80)
+    wrapped.map(lambda line: line.removesuffix(b"\n"))
+    | st.sampled_from(LOGFMT)
+    | st.sampled_from(LINES)
+    | st.sampled_from(ODD_LINES)
+    | st.binary(max_size=20)
+    | st.just(b"panic: " + b"q" * 80)
 )
 logs = st.lists(st.tuples(one_line, st.sampled_from([b"\n", b"\r\n", b"\n\n"])), max_size=14).map(
     lambda parts: b"".join(line + end for line, end in parts)
@@ -69,9 +79,10 @@ def check_restart(data: bytes, cut: int, flushed: bool, log_format: str, longest
 
     second = Stream(reading, first.state())
     assert second.tail() == first.tail()
-    assert second.feed(data[cut - pending : cut], ARRIVAL) == [], "a pending byte belongs to a record that was returned"
+    assert second.feed(data[cut - pending : cut], ARRIVAL) == [], "an unfinished line is no record"
     assert counted(second.take_stats()) == (0, {}, 0, 0, 0, 0)
     assert (second.pending, second.tail(), second.state()) == (pending, first.tail(), first.state())
+    assert holds_record(second.state()) == (second.flush_due() is not None)
     assert second.flush_due() == first.flush_due()
     assert seen(decode(second, data[cut:])) == seen(decode(first, data[cut:]))
     assert counted(second.take_stats()) == counted(first.take_stats())
@@ -98,22 +109,20 @@ def test_a_restart_goes_unnoticed_at_every_byte_around_every_line_of_the_samples
     ("log_format", "data", "pending"),
     [
         ("json", b'{"a":1}\n{"b"', 4),
-        ("json", b'{"a":1}\n\n', 0),
         ("json", b"not json\n", 0),
-        ("text", b"one\ntwo\n", 4),
-        ("text", b"one\n  more\n", 11),
-        ("text", b"one\n\n\n", 6),
-        ("text", b"\n\none\nhalf", 8),
-        ("auto", b'one\n{"a":1}\n', 0),
+        ("text", b"one\ntwo\n", 0),
+        ("text", b"one\n  more\n  ha", 4),
+        ("cri", cri("one", tag="P"), 0),
+        ("cri", cri("one", tag="P")[:-1], 33),
     ],
 )
-def test_pending_is_what_no_record_accounts_for(log_format, data, pending):
+def test_only_an_unfinished_line_is_pending(log_format, data, pending):
     stream = Stream(options(log_format))
     stream.feed(data, ARRIVAL)
     assert stream.pending == pending
 
 
-def test_a_flushed_record_is_not_pending_and_an_unfinished_line_is():
+def test_an_unfinished_line_stays_pending_when_the_record_before_it_is_flushed():
     stream = Stream(options())
     stream.feed(b"one\n  more\nha", ARRIVAL)
     (flushed,) = stream.flush()
@@ -122,16 +131,90 @@ def test_a_flushed_record_is_not_pending_and_an_unfinished_line_is():
     assert stream.flush() == []
 
 
-@pytest.mark.parametrize("state", [b"", b"\xc1", b"\x93\x01\x02\x03", b"\x81\xa4tail\xc0"])
+HELD = [b"ERROR one\n", b"ERROR one\n  more\n\n", cri("ERROR one"), cri("ERROR one", tag="P"), docker("ERROR one")]
+
+
+@pytest.mark.parametrize("data", HELD)
+def test_a_held_record_is_part_of_the_state_and_comes_out_exactly_once_when_it_is_due(data):
+    first = Stream(options())
+    assert first.feed(data, ARRIVAL) == []
+    due = first.flush_due()
+    second = Stream(options(), first.state())
+    assert second.flush_due() == due
+    assert second.flush(due - 1) == []
+    (flushed,) = second.flush(due)
+    assert flushed.record.message.startswith("one")
+    assert (flushed.arrival, flushed.record.level.label) == (ARRIVAL, "error")
+    assert (second.flush_due(), second.flush(), second.finish(due)) == (None, [], [])
+
+
+@pytest.mark.parametrize("data", HELD)
+def test_a_state_tells_whether_a_record_waits_in_it(data):
+    stream = Stream(options())
+    assert not holds_record(stream.state())
+    stream.feed(data, ARRIVAL)
+    assert holds_record(stream.state())
+    stream.flush()
+    assert not holds_record(stream.state())
+    assert not holds_record(b"\xc1")
+
+
+@pytest.mark.parametrize("data", HELD)
+@pytest.mark.parametrize("log_format", ["json", "logfmt"])
+def test_a_held_record_outlives_a_change_of_its_inputs_format(data, log_format):
+    first = Stream(options())
+    first.feed(data, ARRIVAL)
+    second = Stream(options(log_format), first.state())
+    third = Stream(options(log_format), second.state())
+    assert holds_record(second.state())
+    for stream in (second, third):
+        assert stream.flush_due() <= ARRIVAL
+        assert [one.record.level.label for one in stream.feed(FOLLOWER, ARRIVAL)][:1] == ["error"]
+
+
+def test_a_clock_stepped_back_does_not_hold_a_record():
+    stream = Stream(options())
+    stream.feed(b"ERROR one\n", ARRIVAL)
+    assert len(stream.flush(ARRIVAL - HOUR)) == 1
+
+
+@pytest.mark.parametrize("state", [b"", b"\xc1", b"\x93\x01\x02\x03", b"\x81\xa4tail\xc0", b"\x81\xa6format\xa1\xff"])
 def test_a_state_that_cannot_be_read_counts_as_none(state):
     assert seen(decode(Stream(options(), state), "INFO x\n")) == seen(decode(Stream(options()), "INFO x\n"))
 
 
-@pytest.mark.parametrize("decoder", [b"\x01", b"\x93\x63\x00\xc3", b"\x94\x00\x00\xc3\xa1x"])
+NO_LINES = b"\x92\x95\x90\x00\x00\x00\x00\xc0"
+NO_UTF8 = b"\x92\x95\x91\xa1\xff\x00\x00\x00\x00\xc0"
+NO_TRACE = b"\x92\x95\x91\xa1a\x00\x00\x63\x00\xc0"
+
+
+@pytest.mark.parametrize("decoder", [b"\x01", b"\x93\x63\x00\xc3", NO_LINES, NO_UTF8, NO_TRACE])
 def test_a_decoders_state_that_cannot_be_read_counts_as_none(decoder):
     for log_format in FORMATS:
         made = registry.FORMATS[log_format](options(log_format), StreamStats(), decoder)
         assert made.state() == b""
+
+
+def test_counts_add_up_and_samples_are_few_and_short():
+    def counts(number: int, rejected: int) -> StreamStats:
+        stats = StreamStats(
+            records=number, truncated=number, joined=number, dropped=number, skewed=number, skewed_zoneless=number
+        )
+        stats.ahead = 10 * number
+        for line in range(rejected):
+            stats.reject(Rejected.TORN, b"%d" % line * 2000)
+        return stats
+
+    total = counts(1, 3)
+    total.add(counts(2, MAX_SAMPLES))
+    total.add(StreamStats())
+    samples, total.samples = total.samples, []
+    assert [(reason, data[:1], len(data)) for reason, data in samples[:4]] == [
+        (Rejected.TORN, first, MAX_SAMPLE_BYTES) for first in (b"0", b"1", b"2", b"0")
+    ]
+    assert len(samples) == MAX_SAMPLES
+    assert (total.ahead, total.rejected) == (20, {Rejected.TORN: 3 + MAX_SAMPLES})
+    assert counted(total) == (3, total.rejected, 3, 3, 3, 3)
 
 
 # ── times ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

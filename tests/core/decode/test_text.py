@@ -64,6 +64,7 @@ UNTIMED = [
     ("Error handling is enabled", "info", "Error handling is enabled"),
     ("Critical hits: 5", "info", "Critical hits: 5"),
     ("GET /error 200", "info", "GET /error 200"),
+    ("GET /logs?level=error&severity=fatal 200", "info", "GET /logs?level=error&severity=fatal 200"),
     ("ERROR: 2026-01-01 00:00:00 is no working day", "error", "2026-01-01 00:00:00 is no working day"),
 ]
 
@@ -90,6 +91,7 @@ def test_an_object_behind_a_prefix_is_read_and_the_prefix_fills_its_gaps():
     assert (found.message, found.error_type, found.host, found.service) == ("x", "APIError", "web-1", "checkout")
     assert (found.time, found.level, found.fields["msg"]) == (AT, Level.ERROR, "x")
     assert record('2026-01-02 03:04:06 FATAL {"msg":"x"}\n').level is Level.FATAL
+    assert record('2026-01-02 03:04:06 DEBUG {"msg":"x"}\n').level is Level.DEBUG
     assert record('2026-01-02 03:04:06 FATAL {"msg":"x","level":"warn"}\n').level is Level.WARN
 
 

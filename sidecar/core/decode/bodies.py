@@ -1,0 +1,343 @@
+"""Reads one HTTP request's body, piece by piece as it arrives, into records.
+
+What a body is, its first bytes say rather than its Content-Type: clients send the wrong one. Lines are read as a tailed
+file's would be; objects may stand in an array, one a line or one behind the other; msgpack holds Fluent Bit's events.
+What `/v1/logs` takes (OpenTelemetry, LuminaLog) is one document and held whole.
+
+Invariants
+- One bad record costs itself: it is counted and kept as a sample, and its neighbours are read.
+- What was read before a body turned out to be torn stays read; the torn end is one rejected record.
+- Records do not depend on where the body is torn into pieces.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from typing import Protocol
+
+import msgspec
+
+from sidecar.core.decode.base import UNTIMED, Decoded, DecodeOptions, Rejected, StreamStats
+from sidecar.core.decode.bounds import clip_line
+from sidecar.core.decode.json_object import Fields, read_object
+from sidecar.core.decode.json_split import Element, JsonSplitter
+from sidecar.core.decode.msgpack import BrokenStreamError, EventReader
+from sidecar.core.decode.objects import ObjectReader
+from sidecar.core.decode.otlp import OtlpError, read_json, read_protobuf
+from sidecar.core.decode.settling import Settler
+from sidecar.core.decode.stream import Stream
+from sidecar.core.timestamps import TimeReader
+
+MAX_ENTRIES = 1_000
+"""Entries of one LuminaLog request, and below, characters of a message: its API's own limits."""
+
+MAX_ENTRY_MESSAGE = 10 * 1024
+
+_PADDING = b" \t\r\n\0\xef\xbb\xbf"
+_JSON_TYPES = ("json", "ndjson")
+
+
+class Endpoint(enum.Enum):
+    """Where the request was sent."""
+
+    INGEST = enum.auto()
+    LOGS = enum.auto()
+    """`/v1/logs`."""
+
+
+class Kind(enum.Enum):
+    """What a body turned out to be."""
+
+    EMPTY = enum.auto()
+    LINES = enum.auto()
+    OBJECTS = enum.auto()
+    MSGPACK = enum.auto()
+    LUMINALOG = enum.auto()
+    OTLP_JSON = enum.auto()
+    OTLP_PROTOBUF = enum.auto()
+    UNKNOWN = enum.auto()
+
+
+class BodyStream:
+    """One body. To a `Detector` it is what a file's `Stream` is, except that nothing of it is ever pending."""
+
+    pending = 0
+
+    def __init__(
+        self, options: DecodeOptions, *, content_type: str, endpoint: Endpoint, around: Fields | None = None
+    ) -> None:
+        """`content_type`: the header's media type. `around`: fields that stand in for those a record has not got."""
+        self._options = options
+        self._content_type = content_type.lower()
+        self._endpoint = endpoint
+        self._stats = StreamStats()
+        self._objects = ObjectReader(options, TimeReader(options.timezone))
+        self._around = around
+        self._settler = Settler(self._stats)
+        self._begun = bytearray()
+        self._reader: _Reader | None = None
+        self.kind = Kind.EMPTY
+        self.api_key: str | None = None
+        """LuminaLog's key, where the body holds one."""
+        self.taken = 0
+        """Records read so far."""
+        self.rejected: dict[Rejected, int] = {}
+        """What could not be read so far."""
+
+    def feed(self, data: bytes, arrival: int) -> list[Decoded]:
+        """Return the records that the next bytes finish. `arrival`: wall clock in nanoseconds."""
+        if self._reader is None:
+            self._begun += data
+            # A document in protobuf may begin with what is white space elsewhere.
+            begun = bytes(self._begun) if self._endpoint is Endpoint.LOGS else bytes(self._begun).lstrip(_PADDING)
+            if not begun:
+                return []
+            self._reader = self._choose(begun)
+            data = bytes(self._begun) if self.kind is Kind.LINES else begun
+            self._begun.clear()
+        out: list[Decoded] = []
+        self._reader.feed(data, arrival, out)
+        return self._settled(out)
+
+    def finish(self, arrival: int) -> list[Decoded]:
+        """Return the last records: the body is complete."""
+        out: list[Decoded] = []
+        if self._reader is not None:
+            self._reader.finish(arrival, out)
+        return self._settled(out)
+
+    def torn(self, arrival: int) -> list[Decoded]:
+        """Return the last records of a body whose end is missing, and count that as a rejected one."""
+        decoded = self.finish(arrival)
+        if Rejected.TORN not in self.rejected:
+            self.reject(Rejected.TORN)
+        return decoded
+
+    def flush_due(self) -> None:
+        """Nothing waits: a request's records are complete when it is."""
+        return
+
+    def flush(self) -> list[Decoded]:
+        """Nothing waits."""
+        return []
+
+    def tail(self) -> bytes:
+        """A body has no position."""
+        return b""
+
+    def state(self) -> bytes:
+        """Nothing is remembered from one request to the next."""
+        return b""
+
+    def take_stats(self) -> StreamStats:
+        """Return what was counted since the last call."""
+        return self._stats.take()
+
+    # ── for the readers ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def reject(self, reason: Rejected, data: bytes = b"") -> None:
+        """Count what could not be read."""
+        self._stats.reject(reason, data)
+        self.rejected[reason] = self.rejected.get(reason, 0) + 1
+
+    def draft(
+        self,
+        fields: Fields,
+        line: bytes,
+        arrival: int,
+        out: list[Decoded],
+        *,
+        cut: bool = False,
+        time: int | None = None,
+        around: Fields | None = None,
+    ) -> None:
+        """Add a record. `time`: nanoseconds, where the object itself names none."""
+        if cut:
+            self._stats.truncated += 1
+        decoded = self._objects.draft(fields, clip_line(line), arrival, cut=cut, around=around or self._around)
+        if decoded.record.time == UNTIMED and time is not None and time >= 0:
+            decoded.record.time = time
+        out.append(decoded)
+
+    def add_lines(self, out: list[Decoded], lines: list[Decoded], stats: StreamStats) -> None:
+        """Add records that were read as lines, with what was counted of them."""
+        out += lines
+        for reason, count in stats.rejected.items():
+            self.rejected[reason] = self.rejected.get(reason, 0) + count
+        self._stats.add(stats)
+
+    def cut_message(self) -> None:
+        """Count a message of which only the beginning is kept."""
+        self._stats.truncated += 1
+
+    # ── what it is ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _settled(self, out: list[Decoded]) -> list[Decoded]:
+        self.taken += len(out)
+        if self.kind is Kind.LINES:
+            return out  # settled already
+        return self._settler.settle(out, last_followed=False)
+
+    def _choose(self, begun: bytes) -> _Reader:
+        if self._endpoint is Endpoint.LOGS:
+            self.kind = Kind.UNKNOWN  # until it is complete
+            return _Document(self, protobuf="protobuf" in self._content_type)
+        if self._content_type != "text/plain":
+            if begun[0] >= 0x80 or "msgpack" in self._content_type:
+                self.kind = Kind.MSGPACK
+                return _Events(self)
+            if begun[:1] == b"[" or (begun[:1] == b"{" and not _one_a_line(begun)):
+                self.kind = Kind.OBJECTS
+                return _Objects(self, self._options.max_line_bytes)
+        self.kind = Kind.LINES
+        declared = any(name in self._content_type for name in _JSON_TYPES) and begun[:1] == b"{"
+        return _Lines(self, msgspec.structs.replace(self._options, format="json" if declared else self._options.format))
+
+
+def _one_a_line(begun: bytes) -> bool:
+    """Whether the first line of a body holds one whole object, or one that is broken: then lines are records."""
+    line, newline, _ = begun.partition(b"\n")
+    if not newline or line.strip() == b"{":
+        return False
+    if not isinstance(read_object(line), Rejected):
+        return True
+    elements = JsonSplitter(len(line)).feed(line)
+    return len(elements) < 2
+
+
+class _Reader(Protocol):
+    def feed(self, data: bytes, arrival: int, out: list[Decoded]) -> None: ...
+
+    def finish(self, arrival: int, out: list[Decoded]) -> None: ...
+
+
+class _Lines:
+    """Lines, as in a file."""
+
+    def __init__(self, body: BodyStream, options: DecodeOptions) -> None:
+        self._body = body
+        self._stream = Stream(options)
+
+    def feed(self, data: bytes, arrival: int, out: list[Decoded]) -> None:
+        self._body.add_lines(out, self._stream.feed(data, arrival), self._stream.take_stats())
+
+    def finish(self, arrival: int, out: list[Decoded]) -> None:
+        self._body.add_lines(out, self._stream.finish(arrival), self._stream.take_stats())
+
+
+class _Objects:
+    """JSON objects."""
+
+    def __init__(self, body: BodyStream, max_bytes: int) -> None:
+        self._body = body
+        self._splitter = JsonSplitter(max_bytes)
+
+    def feed(self, data: bytes, arrival: int, out: list[Decoded]) -> None:
+        self._take(self._splitter.feed(data), arrival, out)
+
+    def finish(self, arrival: int, out: list[Decoded]) -> None:
+        elements, torn = self._splitter.finish()
+        self._take(elements, arrival, out)
+        if torn:
+            self._body.reject(Rejected.TORN, torn)
+
+    def _take(self, elements: Iterable[Element], arrival: int, out: list[Decoded]) -> None:
+        for element in elements:
+            fields = read_object(element.data, cut=element.cut)
+            if isinstance(fields, Rejected):
+                self._body.reject(fields, element.data)
+            else:
+                self._body.draft(fields, element.data, arrival, out, cut=element.cut)
+
+
+class _Events:
+    """Fluent Bit's msgpack."""
+
+    def __init__(self, body: BodyStream) -> None:
+        self._body = body
+        self._events = EventReader()
+        self._broken = False
+
+    def feed(self, data: bytes, arrival: int, out: list[Decoded]) -> None:
+        if self._broken:
+            return
+        try:
+            for time, fields in self._events.feed(data):
+                if fields is None:
+                    self._body.reject(Rejected.NOT_AN_OBJECT)
+                else:
+                    self._body.draft(fields, encoded(fields), arrival, out, time=time)
+        except BrokenStreamError:
+            self._broken = True
+            self._body.reject(Rejected.INVALID_MSGPACK)
+
+    def finish(self, arrival: int, out: list[Decoded]) -> None:
+        if self._events.torn and not self._broken:
+            self._body.reject(Rejected.TORN)
+
+
+class _Document:
+    """What `/v1/logs` takes: one document."""
+
+    def __init__(self, body: BodyStream, *, protobuf: bool) -> None:
+        self._body = body
+        self._protobuf = protobuf
+        self._data = bytearray()
+
+    def feed(self, data: bytes, arrival: int, out: list[Decoded]) -> None:
+        self._data += data
+
+    def finish(self, arrival: int, out: list[Decoded]) -> None:
+        data, self._data = bytes(self._data), bytearray()
+        if self._protobuf:
+            self._body.kind = Kind.OTLP_PROTOBUF
+            self._take_otlp(lambda: read_protobuf(data), arrival, out)
+            return
+        document = read_object(data)
+        if isinstance(document, Rejected):
+            self._body.reject(document, data)
+        elif "resourceLogs" in document:
+            self._body.kind = Kind.OTLP_JSON
+            self._take_otlp(lambda: read_json(document), arrival, out)
+        elif isinstance(entries := document.get("logs"), list):
+            self._body.kind = Kind.LUMINALOG
+            key = document.get("api_key")
+            self._body.api_key = key if isinstance(key, str) else None
+            for position, entry in enumerate(entries):
+                self._take_entry(position, entry, arrival, out)
+        else:
+            self._body.reject(Rejected.NOT_A_LOG_REQUEST, data)
+
+    def _take_otlp(self, read: _ReadOtlp, arrival: int, out: list[Decoded]) -> None:
+        try:
+            for fields in read():
+                if fields is None:
+                    self._body.reject(Rejected.NOT_AN_OBJECT)
+                else:
+                    self._body.draft(fields, encoded(fields), arrival, out)
+        except OtlpError:
+            self._body.reject(Rejected.INVALID_OTLP)
+
+    def _take_entry(self, position: int, entry: object, arrival: int, out: list[Decoded]) -> None:
+        if position >= MAX_ENTRIES:
+            self._body.reject(Rejected.TOO_MANY)
+        elif not isinstance(entry, dict):
+            self._body.reject(Rejected.NOT_AN_OBJECT, encoded(entry))
+        else:
+            message = entry.get("message")
+            if isinstance(message, str) and len(message) > MAX_ENTRY_MESSAGE:
+                entry["message"] = message[:MAX_ENTRY_MESSAGE]
+                self._body.cut_message()
+            metadata = entry.get("metadata")
+            around = metadata if isinstance(metadata, dict) else None
+            self._body.draft(entry, encoded(entry), arrival, out, around=around)
+
+
+class _ReadOtlp(Protocol):
+    def __call__(self) -> Iterable[Fields | None]: ...
+
+
+def encoded(value: object) -> bytes:
+    """Return a decoded value as a line of JSON."""
+    return msgspec.json.encode(value)
