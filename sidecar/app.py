@@ -25,7 +25,7 @@ from sidecar import __version__
 from sidecar.channels.factory import make
 from sidecar.channels.transport import Transport
 from sidecar.config.load import Loaded, load
-from sidecar.config.model import ChannelConfig, Config, PagerDutyChannel, TailInput
+from sidecar.config.model import ChannelConfig, Config, HttpInput, InputConfig, PagerDutyChannel, TailInput
 from sidecar.config.problems import Problem, Severity
 from sidecar.config.ruleset import ruleset_of
 from sidecar.config.watch import ConfigWatch
@@ -37,7 +37,8 @@ from sidecar.core.notification import Action
 from sidecar.core.position import PositionRow
 from sidecar.core.times import DAY, MINUTE, SECOND
 from sidecar.delivery.dispatcher import Dispatcher, Route
-from sidecar.inputs.supervisor import Supervisor
+from sidecar.inputs.http import HttpListener, HttpReport
+from sidecar.inputs.supervisor import Supervised, Supervisor
 from sidecar.inputs.tail import TailFiles
 from sidecar.inputs.tail.owners import moves
 from sidecar.inputs.tail.report import TailReport
@@ -286,7 +287,14 @@ class App:
         told |= self._dispatcher.unsettled().keys()
         return {name: route for name, route in kept.items() if name in told}
 
-    def _input(self, config: TailInput) -> TailFiles:
+    def _input(self, config: InputConfig) -> Supervised:
+        if isinstance(config, HttpInput):
+            return HttpListener(
+                config,
+                positions=self._positions,
+                clock=time.time_ns,
+                events=HttpReport(self._telemetry, config.name),
+            )
         return TailFiles(
             config,
             positions=self._positions,
@@ -296,7 +304,7 @@ class App:
 
     def _move_positions(self) -> None:
         """Give positions to the inputs that have their globs now, before those look for them."""
-        rows = moves(self._positions, self._config.inputs)
+        rows = moves(self._positions, [one for one in self._config.inputs if isinstance(one, TailInput)])
         if rows:
             self._note(rows)
             self._store.submit(for_positions(rows))

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from sidecar.config.load import Loaded, load
-from sidecar.config.model import Config
+from sidecar.config.model import Config, TailInput
 from sidecar.config.problems import Problem, Severity
 
 
@@ -84,6 +84,8 @@ def _on_this_machine(file: str, config: Config) -> list[Problem]:
     if config.state_dir is not None and not _writable(Path(config.state_dir)):
         warn("state_dir", f"cannot be written here by this user: {config.state_dir}")
     for i, tail in enumerate(config.inputs):
+        if not isinstance(tail, TailInput):
+            continue
         for j, pattern in enumerate(tail.paths):
             directory = _fixed_directory(pattern)
             if not directory.is_dir():

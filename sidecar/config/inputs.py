@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import zoneinfo
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from sidecar.config import document
-from sidecar.config.model import TailInput
+from sidecar.config.addresses import AddressError, parse_listen
+from sidecar.config.credentials import Credentials
+from sidecar.config.model import HttpInput, InputConfig, TailInput
 from sidecar.config.problems import MAX_QUOTED, Place, Source, quoted
+from sidecar.config.secrets import Secret
 from sidecar.config.values import check_name, read_level
 from sidecar.core.levels import Level
 
@@ -17,35 +22,85 @@ MAX_INPUT_NAME = 100
 """Characters: the name is a metric label."""
 
 
-def build_inputs(source: Source, docs: list[document.TailInput], base: Path) -> tuple[TailInput, ...]:
+def build_inputs(
+    source: Source, docs: list[document.AnyInput], base: Path, credentials: Credentials
+) -> tuple[InputConfig, ...]:
     """Return the inputs, named, their paths absolute."""
-    inputs: list[TailInput] = []
-    unnamed = 0
+    inputs: list[InputConfig] = []
+    unnamed: Counter[str] = Counter()
     for i, doc in enumerate(docs):
         place: Place = ("inputs", i)
-        if doc.name is UNSET:
-            unnamed += 1
-            name = "tail" if unnamed == 1 else f"tail-{unnamed}"
-        else:
-            name = doc.name
-            check_name(source, (*place, "name"), name, limit=MAX_INPUT_NAME)
+        name = _name(source, place, doc, unnamed)
         if any(other.name == name for other in inputs):
             source.error((*place, "name"), f"another input is called {quoted(name)}: expected a name of its own")
         level = read_level(source, (*place, "default_level"), doc.default_level)
         _check_timezone(source, (*place, "timezone"), doc.timezone)
-        inputs.append(
-            TailInput(
-                name=name,
-                paths=tuple(str(base / path) for path in doc.paths),
-                exclude=tuple(doc.exclude),
-                format=doc.format,
-                start_at=doc.start_at,
-                timezone=doc.timezone,
-                default_level=Level.INFO if level is None else level,
-                max_line_bytes=doc.max_line_bytes,
-            )
-        )
+        common: dict[str, Any] = {
+            "name": name,
+            "format": doc.format,
+            "timezone": doc.timezone,
+            "default_level": Level.INFO if level is None else level,
+            "max_line_bytes": doc.max_line_bytes,
+        }
+        if isinstance(doc, document.TailInput):
+            paths = tuple(str(base / path) for path in doc.paths)
+            inputs.append(TailInput(paths=paths, exclude=tuple(doc.exclude), start_at=doc.start_at, **common))
+        else:
+            inputs.append(_http(source, place, doc, base, credentials, common))
     return tuple(inputs)
+
+
+def _name(source: Source, place: Place, doc: document.AnyInput, unnamed: Counter[str]) -> str:
+    if doc.name is not UNSET:
+        check_name(source, (*place, "name"), doc.name, limit=MAX_INPUT_NAME)
+        return doc.name
+    kind = "tail" if isinstance(doc, document.TailInput) else "http"
+    unnamed[kind] += 1
+    return kind if unnamed[kind] == 1 else f"{kind}-{unnamed[kind]}"
+
+
+def _http(
+    source: Source,
+    place: Place,
+    doc: document.HttpInput,
+    base: Path,
+    credentials: Credentials,
+    common: dict[str, Any],
+) -> HttpInput:
+    host, port = "127.0.0.1", 0
+    try:
+        host, port = parse_listen(doc.listen)
+    except AddressError as error:
+        source.error((*place, "listen"), str(error))
+    tokens = [Secret(token) for token in doc.tokens]
+    listed = credentials.take(source, place, "tokens", UNSET, doc.tokens_file)
+    if listed is not None:
+        tokens += [Secret(line.strip()) for line in listed.reveal().splitlines() if line.strip()]
+    if doc.tls_cert is UNSET:
+        for key in ("tls_key", "tls_client_ca"):
+            if getattr(doc, key) is not UNSET:
+                source.error((*place, key), "expected `tls_cert`, too: without it there is no TLS")
+
+    def file(value: str | UnsetType) -> str | None:
+        return None if value is UNSET else str(base / value)
+
+    for key in ("tls_cert", "tls_key", "tls_client_ca"):
+        path = file(getattr(doc, key))
+        if path is not None and not Path(path).is_file():
+            source.error((*place, key), f"expected a file in PEM form, but there is none: {quoted(path)}")
+    return HttpInput(
+        host=host,
+        port=port,
+        tokens=tuple(tokens),
+        allow_anonymous=doc.allow_anonymous,
+        tag_header=None if doc.tag_header is UNSET else doc.tag_header,
+        tls_cert=file(doc.tls_cert),
+        tls_key=file(doc.tls_key),
+        tls_client_ca=file(doc.tls_client_ca),
+        max_body_bytes=doc.max_body_bytes,
+        max_inflated_bytes=doc.max_inflated_bytes,
+        **common,
+    )
 
 
 def _check_timezone(source: Source, place: Place, name: str) -> None:

@@ -181,7 +181,7 @@ class _Loader:
             check_rule(built, main, channels, created, routing)
         self._check_use(main, root, entries)
         config = Config(
-            inputs=build_inputs(main, root.inputs, self._base),
+            inputs=build_inputs(main, root.inputs, self._base, self._credentials),
             channels={**channels, **created},
             rules=tuple(built.rule for built in rules if built.enabled),
             secrets=_keys(rules, channels),

@@ -30,6 +30,31 @@ class TailInput(msgspec.Struct, frozen=True, kw_only=True):
     max_line_bytes: int = 1024 * 1024
 
 
+class HttpInput(msgspec.Struct, frozen=True, kw_only=True):
+    """`type: http`."""
+
+    name: str
+    """Metric label; the file's `name`, else `http`, `http-2`, …"""
+    host: str = "127.0.0.1"
+    port: int = 9880
+    tokens: tuple[Secret, ...] = ()
+    """Any of them is good."""
+    allow_anonymous: bool = False
+    tag_header: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    tls_client_ca: str | None = None
+    format: str = "auto"
+    timezone: str = "UTC"
+    default_level: Level = Level.INFO
+    max_line_bytes: int = 1024 * 1024
+    max_body_bytes: int = 64 * 1024 * 1024
+    max_inflated_bytes: int = 256 * 1024 * 1024
+
+
+InputConfig = TailInput | HttpInput
+
+
 class PagerDutyChannel(msgspec.Struct, frozen=True, kw_only=True):
     """`type: pagerduty`."""
 
@@ -103,7 +128,7 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration."""
 
-    inputs: tuple[TailInput, ...] = ()
+    inputs: tuple[InputConfig, ...] = ()
     channels: Mapping[str, ChannelConfig] = {}
     rules: tuple[Rule, ...] = ()
     """Enabled rules only, in file order."""

@@ -136,15 +136,18 @@ class Reader:
         shape = dict if isinstance(raw, dict) else list if isinstance(raw, list) else str
         fitting = [part for part in kind.types if _shape(part) is shape]
         if shape is dict and len(fitting) > 1:
-            return self._tagged(cast(list[mi.StructType], fitting), cast(dict[str, object], raw), path)
+            later = cast(tuple[str, ...], extra.get("later", ()))
+            return self._tagged(cast(list[mi.StructType], fitting), cast(dict[str, object], raw), path, later)
         return self._convert(fitting[0], raw, path, extra) if fitting else BAD
 
-    def _tagged(self, kinds: list[mi.StructType], raw: dict[str, object], path: Place) -> object:
+    def _tagged(
+        self, kinds: list[mi.StructType], raw: dict[str, object], path: Place, later: tuple[str, ...]
+    ) -> object:
         tags = [str(kind.tag) for kind in kinds]
         for kind in kinds:
             if raw.get(kind.tag_field or "") == kind.tag:
                 return self._struct(kind, raw, path, {})
-        return self._wrong_tag(kinds[0].tag_field or "", tags, raw, path, ())
+        return self._wrong_tag(kinds[0].tag_field or "", tags, raw, path, later)
 
     def _wrong_tag(
         self, key: str, tags: list[str], raw: dict[str, object], path: Place, later: tuple[str, ...]
@@ -245,8 +248,8 @@ def _shape(kind: mi.Type) -> type:
 
 def _placeholder(kind: mi.Type) -> object:
     """Return what stands in for a value that is wrong but must be there."""
-    while isinstance(kind, mi.Metadata):
-        kind = kind.type
+    while isinstance(kind, mi.Metadata | mi.UnionType):
+        kind = kind.type if isinstance(kind, mi.Metadata) else kind.types[0]
     if isinstance(kind, mi.StructType):
         return kind.cls(**{field.name: _placeholder(field.type) for field in kind.fields if field.required})
     return [] if isinstance(kind, mi.ListType) else ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from sidecar.config.model import Config, PagerDutyChannel, TailInput
+from sidecar.config.model import Config, InputConfig, PagerDutyChannel
 from sidecar.core.decode.base import DecodeOptions
 from sidecar.core.routing import Destination, Routing
 from sidecar.core.rule import Rule
@@ -40,15 +40,15 @@ def ruleset_of(config: Config) -> Ruleset:
         rules=config.rules,
         routing=Routing(destinations=destinations, by_level=config.routing),
         page_budget=config.page_budget,
-        decoding={tail.name: decoding_of(tail) for tail in config.inputs},
+        decoding={one.name: decoding_of(one) for one in config.inputs},
     )
 
 
-def decoding_of(tail: TailInput) -> DecodeOptions:
+def decoding_of(config: InputConfig) -> DecodeOptions:
     """Return how an input's bytes are to be read."""
     return DecodeOptions(
-        format=tail.format,
-        timezone=tail.timezone,
-        default_level=tail.default_level,
-        max_line_bytes=tail.max_line_bytes,
+        format=config.format,
+        timezone=config.timezone,
+        default_level=config.default_level,
+        max_line_bytes=config.max_line_bytes,
     )

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
-from sidecar.config.model import TailInput
+from sidecar.config.model import InputConfig
 from sidecar.core.position import PositionRow
 from sidecar.inputs.base import Input, Judge
 from sidecar.telemetry import events
@@ -47,7 +47,7 @@ class _Running:
 
     __slots__ = ("config", "failure", "input", "task")
 
-    def __init__(self, config: TailInput, made: Supervised) -> None:
+    def __init__(self, config: InputConfig, made: Supervised) -> None:
         self.config = config
         self.input = made
         self.failure = ""
@@ -61,7 +61,7 @@ class Supervisor:
     def __init__(
         self,
         *,
-        make: Callable[[TailInput], Supervised],
+        make: Callable[[InputConfig], Supervised],
         sink: Judge,
         forget: Callable[[str], Awaitable[None]],
         telemetry: Telemetry,
@@ -73,7 +73,7 @@ class Supervisor:
         self._telemetry = telemetry
         self._running: dict[str, _Running] = {}
 
-    def start(self, configs: Iterable[TailInput]) -> None:
+    def start(self, configs: Iterable[InputConfig]) -> None:
         """Run these inputs, each in a task of its own."""
         for config in configs:
             running = _Running(config, self._make(config))

@@ -176,6 +176,65 @@ class InputFiles(Event, frozen=True, kw_only=True):
     files: int
 
 
+class Listening(Event, frozen=True, kw_only=True):
+    """An input can be reached."""
+
+    severity = Severity.INFO
+    text = "listening for logs"
+
+    input: str
+    address: str
+
+
+class RequestAnswered(Event, frozen=True, kw_only=True):
+    """An input answered a request."""
+
+    severity = Severity.WARNING
+    text = "request refused"
+    cause = ("input", "status")
+
+    input: str
+    status: int
+    reason: str
+    """Why it was refused; empty: it was taken."""
+
+    @property
+    def loudness(self) -> Severity | None:
+        """Only refusals are worth a line."""
+        return self.severity if self.reason else None
+
+
+class RequestRepeated(Event, frozen=True, kw_only=True):
+    """A client sent a request again that had been counted: it had not heard the answer."""
+
+    severity = Severity.INFO
+    text = "request was sent again; not counted again"
+    cause = ("input",)
+
+    input: str
+
+
+class ConnectionRefused(Event, frozen=True, kw_only=True):
+    """There are too many connections."""
+
+    severity = Severity.WARNING
+    text = "too many connections; one was closed"
+    cause = ("input",)
+
+    input: str
+
+
+class RequestsForgotten(Event, frozen=True, kw_only=True):
+    """Too many requests are in doubt: a repetition of the oldest would be counted again."""
+
+    severity = Severity.WARNING
+    text = "too many requests whose answer may not have been heard; the oldest are forgotten"
+    cause = ("input",)
+
+    input: str
+    requests: int
+
+
 class InputCrashed(Event, frozen=True, kw_only=True):
     """An input met something that it does not know how to handle: a defect of this program."""
 

@@ -20,6 +20,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from sidecar import __version__
 from sidecar.core.decisions import DiscardReason, SettledAs, SuppressedReason
+from sidecar.core.decode.base import Rejected
 from sidecar.core.levels import Level
 from sidecar.core.notification import Action, Kind
 from sidecar.core.outcome import Result
@@ -27,8 +28,8 @@ from sidecar.telemetry import events
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import Log
 
-REJECT_REASONS = ("invalid_json", "not_an_object", "too_deep")
-"""Why a record is rejected; the decoders' own names."""
+HTTP_CODES = ("200", "400", "401", "403", "404", "405", "408", "413", "415", "503")
+"""Every status that the HTTP input answers with."""
 
 SECONDS_TO_PAGE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 """From a local answer to an outage of the service: finest where a healthy page falls, then up to an hour."""
@@ -84,6 +85,11 @@ class Telemetry:
         self.truncated = Counter("luminalog_lines_truncated", "Lines over max_line_bytes", ["input"], registry=r)
         self.skewed = Counter("luminalog_records_skewed", "Records from the future", ["input"], registry=r)
         self.loss = Counter("luminalog_input_possible_loss", "Times that bytes may be lost", ["input"], registry=r)
+        self.requests = Counter("luminalog_http_requests", "Requests answered", ["input", "code"], registry=r)
+        self.repeated = Counter("luminalog_http_requests_repeated", "Requests not counted again", ["input"], registry=r)
+        self.connections_refused = Counter(
+            "luminalog_http_connections_refused", "Connections beyond the limit", ["input"], registry=r
+        )
         self.matches = Counter("luminalog_rule_matches", "Records that matched", ["rule", "level"], registry=r)
         self.opened = Counter("luminalog_incidents_opened", "Incidents opened", ["rule", "level", "kind"], registry=r)
         self.notifications = Counter(
@@ -153,9 +159,10 @@ class Telemetry:
             "action": tuple(Action),
             "outcome": tuple(SettledAs),
             "result": tuple(Result),
+            "code": HTTP_CODES,
         }
         reasons: dict[MetricWrapperBase, tuple[str, ...]] = {
-            self.rejected: REJECT_REASONS,
+            self.rejected: tuple(Rejected),
             self.suppressed: tuple(SuppressedReason),
             self.discarded: tuple(DiscardReason),
         }
@@ -202,6 +209,12 @@ class Telemetry:
                 self.lag.labels(event.input).set(event.unread_bytes)
             case events.InputFiles():
                 self.files.labels(event.input).set(event.files)
+            case events.RequestAnswered():
+                self.requests.labels(event.input, str(event.status)).inc()
+            case events.RequestRepeated():
+                self.repeated.labels(event.input).inc()
+            case events.ConnectionRefused():
+                self.connections_refused.labels(event.input).inc()
             case events.InputStopped() | events.InputCrashed():
                 for gauge in (self.lag, self.files, self.unreadable):
                     gauge.labels(event.input).set(0)

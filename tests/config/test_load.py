@@ -154,12 +154,8 @@ def test_an_unknown_key_is_an_error_with_a_suggestion(load_text: LoadText, text:
         ("silences: []", "silences"),
         ("escalation: {}", "escalation"),
         ("webhooks: {listen: x}", "webhooks"),
-        ("inputs: [{type: http, listen: '0.0.0.0:9880'}]", "inputs[0].type"),
         ("inputs: [{type: journal}]", "inputs[0].type"),
         ("inputs: [{type: stdin}]", "inputs[0].type"),
-        ("inputs: [{type: tail, paths: [x], format: cri}]", "inputs[0].format"),
-        ("inputs: [{type: tail, paths: [x], format: docker}]", "inputs[0].format"),
-        ("inputs: [{type: tail, paths: [x], format: logfmt}]", "inputs[0].format"),
     ],
 )
 def test_what_a_later_version_will_do_is_refused_as_such(load_text: LoadText, text: str, path: str) -> None:

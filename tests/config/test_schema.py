@@ -61,7 +61,7 @@ def test_what_loads_is_valid(load_text: LoadText, config: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     "config",
     [
-        {"inputs": [{"type": "http"}]},
+        {"inputs": [{"type": "http", "port": 1}]},
         {"inputs": [{"type": "tail"}]},
         {"input": []},
         {"silences": []},

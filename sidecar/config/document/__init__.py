@@ -24,16 +24,19 @@ from sidecar.config.document.channels import (
     SlackChannel,
     WebhookChannel,
 )
-from sidecar.config.document.daemon import Admin, Log, PageBudget, TailInput
+from sidecar.config.document.daemon import Admin, AnyInput, HttpInput, Input, Log, PageBudget, TailInput
 from sidecar.config.document.rules import Defaults, ResolveMap, Rule, RulesFile
 
 __all__ = [
     "MATCH_REF",
     "Admin",
     "AnyChannel",
+    "AnyInput",
     "Channel",
     "Defaults",
     "DiscordChannel",
+    "HttpInput",
+    "Input",
     "Log",
     "PageBudget",
     "PagerDutyChannel",
@@ -54,7 +57,7 @@ class Root(Section, kw_only=True):
     LATER: ClassVar[frozenset[str]] = frozenset({"silences", "escalation", "webhooks"})
 
     inputs: Annotated[
-        list[Annotated[TailInput, Meta(extra={"later": ("http", "journal", "stdin")})]],
+        list[Annotated[AnyInput, Meta(extra={"later": ("journal", "stdin")})]],
         Meta(description="Where logs come from.", extra={"type": "list of [inputs](#inputs)"}),
     ] = msgspec.field(default_factory=list)
     channels: Annotated[

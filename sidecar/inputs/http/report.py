@@ -1,0 +1,34 @@
+"""Turns what the HTTP input has to tell into the daemon's events."""
+
+from __future__ import annotations
+
+from sidecar.telemetry import events
+from sidecar.telemetry.telemetry import Telemetry
+
+
+class HttpReport:
+    """`HttpEvents` of one input, told to telemetry."""
+
+    def __init__(self, telemetry: Telemetry, name: str) -> None:
+        self._telemetry = telemetry
+        self._name = name
+
+    def listening(self, address: str) -> None:
+        """It listens."""
+        self._telemetry.emit(events.Listening(input=self._name, address=address))
+
+    def answered(self, status: int, reason: str) -> None:
+        """A request was answered; with a reason, refused."""
+        self._telemetry.emit(events.RequestAnswered(input=self._name, status=status, reason=reason))
+
+    def repeated(self) -> None:
+        """A request was recognised as one that was counted before."""
+        self._telemetry.emit(events.RequestRepeated(input=self._name))
+
+    def refused_connection(self) -> None:
+        """There are too many connections."""
+        self._telemetry.emit(events.ConnectionRefused(input=self._name))
+
+    def forgot_request(self, count: int) -> None:
+        """So many requests in doubt were forgotten early."""
+        self._telemetry.emit(events.RequestsForgotten(input=self._name, requests=count))
