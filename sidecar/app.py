@@ -25,7 +25,7 @@ from sidecar import __version__
 from sidecar.channels.factory import make
 from sidecar.channels.transport import Transport
 from sidecar.config.load import Loaded, load
-from sidecar.config.model import ChannelConfig, Config, HttpInput, InputConfig, PagerDutyChannel, TailInput
+from sidecar.config.model import ChannelConfig, Config, PagerDutyChannel, TailInput
 from sidecar.config.problems import Problem, Severity
 from sidecar.config.ruleset import ruleset_of
 from sidecar.config.watch import ConfigWatch
@@ -37,11 +37,9 @@ from sidecar.core.notification import Action
 from sidecar.core.position import PositionRow
 from sidecar.core.times import DAY, MINUTE, SECOND
 from sidecar.delivery.dispatcher import Dispatcher, Route
-from sidecar.inputs.http import HttpListener, HttpReport
-from sidecar.inputs.supervisor import Supervised, Supervisor
-from sidecar.inputs.tail import TailFiles
+from sidecar.inputs.making import make_input
+from sidecar.inputs.supervisor import Supervisor
 from sidecar.inputs.tail.owners import moves
-from sidecar.inputs.tail.report import TailReport
 from sidecar.pipeline import BrokenPipelineError, Pipeline
 from sidecar.store.database import StateError
 from sidecar.store.statements import for_positions, for_pruning, for_secrets
@@ -250,7 +248,10 @@ class App:
             last_entry=stored.last_entry,
         )
         self._inputs = Supervisor(
-            make=self._input, sink=self._pipeline, forget=self._pipeline.forget, telemetry=self._telemetry
+            make=lambda config: make_input(config, self._positions, time.time_ns, self._telemetry),
+            sink=self._pipeline,
+            forget=self._pipeline.forget,
+            telemetry=self._telemetry,
         )
         self._pipeline.committed = self._committed
         self._pipeline.is_idle = lambda source: not self._restarting and self._inputs.is_idle(source)
@@ -286,21 +287,6 @@ class App:
         told = {name for incident in self._engine.open_incidents() for name in incident.told}
         told |= self._dispatcher.unsettled().keys()
         return {name: route for name, route in kept.items() if name in told}
-
-    def _input(self, config: InputConfig) -> Supervised:
-        if isinstance(config, HttpInput):
-            return HttpListener(
-                config,
-                positions=self._positions,
-                clock=time.time_ns,
-                events=HttpReport(self._telemetry, config.name),
-            )
-        return TailFiles(
-            config,
-            positions=self._positions,
-            clock=time.time_ns,
-            events=TailReport(self._telemetry, config.name),
-        )
 
     def _move_positions(self) -> None:
         """Give positions to the inputs that have their globs now, before those look for them."""

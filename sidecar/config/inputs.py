@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zoneinfo
 from collections import Counter
 from pathlib import Path
@@ -12,14 +13,20 @@ from msgspec import UNSET, UnsetType
 from sidecar.config import document
 from sidecar.config.addresses import AddressError, parse_listen
 from sidecar.config.credentials import Credentials
-from sidecar.config.model import HttpInput, InputConfig, TailInput
-from sidecar.config.problems import MAX_QUOTED, Place, Source, quoted
+from sidecar.config.model import HttpInput, InputConfig, JournalInput, StdinInput, TailInput
+from sidecar.config.problems import MAX_QUOTED, Place, Source, listed, quoted
 from sidecar.config.secrets import Secret
 from sidecar.config.values import check_name, read_level
+from sidecar.core.decode.journal import PRIORITIES
 from sidecar.core.levels import Level
 
 MAX_INPUT_NAME = 100
 """Characters: the name is a metric label."""
+
+_UNIT = re.compile(r"[\w:.@\\-]+\.[a-z]+")
+"""As systemd names units (systemd.unit(5)), without globs: those would also find units that are not meant."""
+
+_IDENTIFIER = re.compile(r"[^\s-]\S*")
 
 
 def build_inputs(
@@ -37,16 +44,26 @@ def build_inputs(
         _check_timezone(source, (*place, "timezone"), doc.timezone)
         common: dict[str, Any] = {
             "name": name,
-            "format": doc.format,
             "timezone": doc.timezone,
             "default_level": Level.INFO if level is None else level,
             "max_line_bytes": doc.max_line_bytes,
         }
-        if isinstance(doc, document.TailInput):
-            paths = tuple(str(base / path) for path in doc.paths)
-            inputs.append(TailInput(paths=paths, exclude=tuple(doc.exclude), start_at=doc.start_at, **common))
-        else:
-            inputs.append(_http(source, place, doc, base, credentials, common))
+        match doc:
+            case document.TailInput():
+                paths = tuple(str(base / path) for path in doc.paths)
+                inputs.append(
+                    TailInput(
+                        paths=paths, exclude=tuple(doc.exclude), start_at=doc.start_at, format=doc.format, **common
+                    )
+                )
+            case document.HttpInput():
+                inputs.append(_http(source, place, doc, base, credentials, common))
+            case document.JournalInput():
+                inputs.append(_journal(source, place, doc, base, common))
+            case document.StdinInput():
+                if any(isinstance(other, StdinInput) for other in inputs):
+                    source.error((*place, "type"), "expected one input of type `stdin`: there is one standard input")
+                inputs.append(StdinInput(format=doc.format, **common))
     return tuple(inputs)
 
 
@@ -54,7 +71,7 @@ def _name(source: Source, place: Place, doc: document.AnyInput, unnamed: Counter
     if doc.name is not UNSET:
         check_name(source, (*place, "name"), doc.name, limit=MAX_INPUT_NAME)
         return doc.name
-    kind = "tail" if isinstance(doc, document.TailInput) else "http"
+    kind = str(doc.__struct_config__.tag)
     unnamed[kind] += 1
     return kind if unnamed[kind] == 1 else f"{kind}-{unnamed[kind]}"
 
@@ -97,8 +114,40 @@ def _http(
         tls_cert=file(doc.tls_cert),
         tls_key=file(doc.tls_key),
         tls_client_ca=file(doc.tls_client_ca),
+        format=doc.format,
         max_body_bytes=doc.max_body_bytes,
         max_inflated_bytes=doc.max_inflated_bytes,
+        **common,
+    )
+
+
+def _journal(
+    source: Source, place: Place, doc: document.JournalInput, base: Path, common: dict[str, Any]
+) -> JournalInput:
+    for key, pattern, expected in (
+        ("units", _UNIT, "the full name of a unit such as `nginx.service`"),
+        ("identifiers", _IDENTIFIER, "a syslog identifier such as `sshd`"),
+    ):
+        for i, text in enumerate(getattr(doc, key)):
+            if not pattern.fullmatch(text):
+                source.error((*place, key, i), f"expected {expected}, found {quoted(text, MAX_QUOTED)}")
+    names = listed(list(PRIORITIES))
+    priority = "" if doc.priority is UNSET else doc.priority
+    if priority and not set(priority.split("..", 1)) <= set(PRIORITIES):
+        found = quoted(priority, MAX_QUOTED)
+        source.error((*place, "priority"), f"expected {names}, or two of them as in `emerg..err`, found {found}")
+    for i, name in enumerate(doc.priorities):
+        if name not in PRIORITIES:
+            source.error((*place, "priorities", i), f"expected {names}, found {quoted(name, MAX_QUOTED)}")
+    if priority and doc.priorities:
+        source.error((*place, "priorities"), "expected either this or `priority`")
+    return JournalInput(
+        units=tuple(doc.units),
+        identifiers=tuple(doc.identifiers),
+        priority=priority,
+        priorities=tuple(doc.priorities),
+        directory=None if doc.directory is UNSET else str(base / doc.directory),
+        start_at=doc.start_at,
         **common,
     )
 

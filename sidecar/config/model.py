@@ -52,7 +52,36 @@ class HttpInput(msgspec.Struct, frozen=True, kw_only=True):
     max_inflated_bytes: int = 256 * 1024 * 1024
 
 
-InputConfig = TailInput | HttpInput
+class JournalInput(msgspec.Struct, frozen=True, kw_only=True):
+    """`type: journal`."""
+
+    name: str
+    """Metric label; the file's `name`, else `journal`, `journal-2`, …"""
+    units: tuple[str, ...] = ()
+    identifiers: tuple[str, ...] = ()
+    priority: str = ""
+    """A name, or a range of names as journalctl takes it; empty: any."""
+    priorities: tuple[str, ...] = ()
+    directory: str | None = None
+    start_at: Literal["end", "boot", "beginning"] = "end"
+    format: str = "journal"
+    timezone: str = "UTC"
+    default_level: Level = Level.INFO
+    max_line_bytes: int = 1024 * 1024
+
+
+class StdinInput(msgspec.Struct, frozen=True, kw_only=True):
+    """`type: stdin`."""
+
+    name: str
+    """Metric label; the file's `name`, else `stdin`."""
+    format: str = "auto"
+    timezone: str = "UTC"
+    default_level: Level = Level.INFO
+    max_line_bytes: int = 1024 * 1024
+
+
+InputConfig = TailInput | HttpInput | JournalInput | StdinInput
 
 
 class PagerDutyChannel(msgspec.Struct, frozen=True, kw_only=True):

@@ -73,14 +73,11 @@ class Reader:
         value = self._convert(kind, raw, path, extra)
         if value is not BAD or self.source.failed(path):
             return value
-        if raw in cast(tuple[str, ...], extra.get("later", ())):
-            self.source.error(path, f"`{raw}` is not available in this version; {_expected(kind, extra)}")
-        else:
-            secret = bool(extra.get("secret"))
-            found = _found(written or raw, secret=secret)
-            if has_reference(written):  # the value may be a secret in the wrong place
-                found = "what the environment gave" if secret else f"the value of {quoted(written, MAX_QUOTED)}"
-            self.source.error(path, f"{_expected(kind, extra)}, found {found}")
+        secret = bool(extra.get("secret"))
+        found = _found(written or raw, secret=secret)
+        if has_reference(written):  # the value may be a secret in the wrong place
+            found = "what the environment gave" if secret else f"the value of {quoted(written, MAX_QUOTED)}"
+        self.source.error(path, f"{_expected(kind, extra)}, found {found}")
         return BAD
 
     def expanded(self, raw: object, path: Place) -> object:
@@ -136,37 +133,24 @@ class Reader:
         shape = dict if isinstance(raw, dict) else list if isinstance(raw, list) else str
         fitting = [part for part in kind.types if _shape(part) is shape]
         if shape is dict and len(fitting) > 1:
-            later = cast(tuple[str, ...], extra.get("later", ()))
-            return self._tagged(cast(list[mi.StructType], fitting), cast(dict[str, object], raw), path, later)
+            return self._tagged(cast(list[mi.StructType], fitting), cast(dict[str, object], raw), path)
         return self._convert(fitting[0], raw, path, extra) if fitting else BAD
 
-    def _tagged(
-        self, kinds: list[mi.StructType], raw: dict[str, object], path: Place, later: tuple[str, ...]
-    ) -> object:
+    def _tagged(self, kinds: list[mi.StructType], raw: dict[str, object], path: Place) -> object:
         tags = [str(kind.tag) for kind in kinds]
         for kind in kinds:
             if raw.get(kind.tag_field or "") == kind.tag:
                 return self._struct(kind, raw, path, {})
-        return self._wrong_tag(kinds[0].tag_field or "", tags, raw, path, later)
-
-    def _wrong_tag(
-        self, key: str, tags: list[str], raw: dict[str, object], path: Place, later: tuple[str, ...]
-    ) -> object:
-        if key not in raw:
-            self.source.error(path, f"`{key}` is missing: expected {listed(tags)}")
-        elif (word := raw[key]) in later:
-            message = f"`{word}` is not available in this version; expected {listed(tags)}"
-            self.source.error((*path, key), message)
+        key, expected = kinds[0].tag_field or "", listed(tags)
+        if key in raw:
+            self.source.error((*path, key), f"expected {expected}, found {_found(raw[key])}")
         else:
-            self.source.error((*path, key), f"expected {listed(tags)}, found {_found(raw[key])}")
+            self.source.error(path, f"`{key}` is missing: expected {expected}")
         return BAD
 
     def _struct(self, kind: mi.StructType, raw: object, path: Place, extra: Mapping[str, object]) -> object:
         if not isinstance(raw, dict):
             return BAD
-        if kind.tag_field is not None and raw.get(kind.tag_field) != kind.tag:
-            later = cast(tuple[str, ...], extra.get("later", ()))
-            return self._wrong_tag(kind.tag_field, [str(kind.tag)], raw, path, later)
         present = self._keys(kind, raw, path)
         cls = cast(type[Section], kind.cls)
         if cls.NAMED_BY in present and isinstance(name := raw[present[cls.NAMED_BY]], str):

@@ -34,6 +34,8 @@ class Supervised(Input, Protocol):
 
     looked: bool
     """Whether it has had its first look at what is there."""
+    trouble: str
+    """Why it cannot read right now; empty: it can."""
 
     def is_idle(self, source: str) -> bool:
         """Whether a source has nothing left to read right now."""
@@ -122,7 +124,9 @@ class Supervisor:
     def trouble(self) -> dict[str, str]:
         """Return for each input why it is not ready; empty: it is."""
         return {
-            name: running.failure or ("" if running.input.looked else "has not looked at its logs yet")
+            name: running.failure
+            or running.input.trouble
+            or ("" if running.input.looked else "has not looked at its logs yet")
             for name, running in self._running.items()
         }
 

@@ -162,6 +162,42 @@ class WatchFailed(Event, frozen=True, kw_only=True):
     error: str
 
 
+class InputFailed(Event, frozen=True, kw_only=True):
+    """An input cannot be read; it is tried again if it can be."""
+
+    severity = Severity.ERROR
+    text = "an input cannot be read"
+    cause = ("input", "error")
+    input: str
+    error: str
+
+
+class InputWorksAgain(Event, frozen=True, kw_only=True):
+    """An input can be read again."""
+
+    severity = Severity.INFO
+    text = "input can be read again"
+    input: str
+
+
+class InputEnded(Event, frozen=True, kw_only=True):
+    """An input has been read to its end: there will be no more."""
+
+    severity = Severity.INFO
+    text = "input has ended"
+    input: str
+
+
+class JournalctlSaid(Event, frozen=True, kw_only=True):
+    """journalctl had something to say, such as that it may not read every journal."""
+
+    severity = Severity.WARNING
+    text = "journalctl said something"
+    cause = ("input", "said")
+    input: str
+    said: str
+
+
 class InputLag(Event, frozen=True, kw_only=True):
     """How far an input is behind."""
 

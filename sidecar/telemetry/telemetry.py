@@ -85,6 +85,7 @@ class Telemetry:
         self.truncated = Counter("luminalog_lines_truncated", "Lines over max_line_bytes", ["input"], registry=r)
         self.skewed = Counter("luminalog_records_skewed", "Records from the future", ["input"], registry=r)
         self.loss = Counter("luminalog_input_possible_loss", "Times that bytes may be lost", ["input"], registry=r)
+        self.failures = Counter("luminalog_input_failures", "Times that it could not be read", ["input"], registry=r)
         self.requests = Counter("luminalog_http_requests", "Requests answered", ["input", "code"], registry=r)
         self.repeated = Counter("luminalog_http_requests_repeated", "Requests not counted again", ["input"], registry=r)
         self.connections_refused = Counter(
@@ -201,6 +202,8 @@ class Telemetry:
                 self.skewed.labels(event.input).inc(event.records)
             case events.PossibleLoss():
                 self.loss.labels(event.input).inc()
+            case events.InputFailed():
+                self.failures.labels(event.input).inc()
             case events.FileUnreadable():
                 self.unreadable.labels(event.input).inc()
             case events.FileReadable():

@@ -229,12 +229,13 @@ class World:
         temporary.write_text(json.dumps({k: v for k, v in self.settings.items() if v is not None}))  # JSON is YAML
         temporary.replace(self.config)
 
-    async def spawn(self, *, program: tuple[str, ...] = ("-m", "sidecar")) -> Daemon:
-        """Start a daemon and wait for nothing."""
+    async def spawn(self, *, program: tuple[str, ...] = ("-m", "sidecar"), **process_options: Any) -> Daemon:
+        """Start a daemon and wait for nothing. `process_options`: its standard input, its environment."""
         if not self.config.exists():
             self.configure()
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *program, "run", "--config", str(self.config), cwd=ROOT, stderr=asyncio.subprocess.PIPE
+            sys.executable, *program, "run", "--config", str(self.config), cwd=ROOT, stderr=asyncio.subprocess.PIPE,
+            **process_options,
         )  # fmt: skip
         daemon = Daemon(process)
         self.daemons.append(daemon)

@@ -265,7 +265,7 @@ def undisturbed(forge: Forge, place: Path) -> Run:
             await run.tell()
             return run
 
-    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:  # leaves the current loop alone
+    with asyncio.Runner() as runner:
         run = runner.run(tell())
     counts = {d["error_type"]: d["count"] for d in run.endings(Service.WEBHOOK).values()}
     assert counts == COUNTS

@@ -27,6 +27,7 @@ class FakeInput:
     def __init__(self, name: str, *, lives: float = float("inf"), drains: float = 0.0) -> None:
         self.name, self.lives, self.drains = name, lives, drains
         self.looked = True
+        self.trouble = ""
         self.log: list[str] = []
 
     async def run(self, sink: Sink) -> None:
@@ -132,6 +133,8 @@ async def test_a_source_is_idle_only_if_every_input_runs_has_looked_and_has_noth
     world.made[0][1].looked = False
     assert not idle("x")
     assert world.supervisor.trouble()["a"] == "has not looked at its logs yet"
+    world.made[0][1].trouble = "journalctl cannot be run"
+    assert world.supervisor.trouble()["a"] == "journalctl cannot be run"
     await world.supervisor.halt()
 
     world = World(lambda name: FakeInput(name, lives=0.0))

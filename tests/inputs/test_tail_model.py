@@ -147,7 +147,7 @@ class Tailing(RuleBasedStateMachine):
     )
     def start(self, names: list[str], scheme: str, link: bool, inside: bool, block: int, max_open: int) -> None:
         self.directory = tempfile.TemporaryDirectory()
-        self.runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)  # leaves the current loop alone
+        self.runner = asyncio.Runner()
         self.patches = contextlib.ExitStack()
         self.patches.enter_context(mock.patch.object(reading, "BLOCK_BYTES", block))
         self.patches.enter_context(mock.patch.object(asyncio, "to_thread", at_once))

@@ -107,7 +107,7 @@ def test_every_image_holds_the_fold_of_what_was_committed(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as name:
         patch.setattr(store_module, "RETRY_SECONDS", 0.0)
-        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:  # leaves the current loop alone
+        with asyncio.Runner() as runner:
             images = runner.run(live(Path(name), scenario, waits, failures))
         reached = 0
         for image in images:

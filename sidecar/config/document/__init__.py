@@ -4,8 +4,7 @@ These structs hold values as written (durations are text) after their form was c
 holds what the daemon works with. A key that is absent is UNSET, or has its default here.
 
 In a field's `Meta`, `extra` may say: `type` (word for the docs), `expected` (for messages), `secret` (never shown),
-`default` (words for the docs, where the default is not a value), `also` (further spellings of the key), `later`
-(words that a later version will accept here).
+`default` (words for the docs, where the default is not a value), `also` (further spellings of the key).
 """
 
 from __future__ import annotations
@@ -24,7 +23,8 @@ from sidecar.config.document.channels import (
     SlackChannel,
     WebhookChannel,
 )
-from sidecar.config.document.daemon import Admin, AnyInput, HttpInput, Input, Log, PageBudget, TailInput
+from sidecar.config.document.daemon import Admin, Log, PageBudget
+from sidecar.config.document.inputs import AnyInput, HttpInput, Input, JournalInput, StdinInput, TailInput
 from sidecar.config.document.rules import Defaults, ResolveMap, Rule, RulesFile
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "DiscordChannel",
     "HttpInput",
     "Input",
+    "JournalInput",
     "Log",
     "PageBudget",
     "PagerDutyChannel",
@@ -46,6 +47,7 @@ __all__ = [
     "RulesFile",
     "Section",
     "SlackChannel",
+    "StdinInput",
     "TailInput",
     "WebhookChannel",
 ]
@@ -57,8 +59,7 @@ class Root(Section, kw_only=True):
     LATER: ClassVar[frozenset[str]] = frozenset({"silences", "escalation", "webhooks"})
 
     inputs: Annotated[
-        list[Annotated[AnyInput, Meta(extra={"later": ("journal", "stdin")})]],
-        Meta(description="Where logs come from.", extra={"type": "list of [inputs](#inputs)"}),
+        list[AnyInput], Meta(description="Where logs come from.", extra={"type": "list of [inputs](#inputs)"})
     ] = msgspec.field(default_factory=list)
     channels: Annotated[
         dict[str, AnyChannel],

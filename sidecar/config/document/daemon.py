@@ -1,118 +1,12 @@
-"""Inputs, and the sections about the daemon itself, as people write them."""
+"""The sections about the daemon itself, as people write them."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from sidecar.config.document.base import Glob, LevelName, MaxPages, Paths, Secret, SecretFile, Section, Text
-
-_FORMATS = Literal["auto", "json", "cri", "docker", "logfmt", "text"]
-
-
-class Input(Section, kw_only=True):
-    """What every input takes."""
-
-    timezone: Annotated[Text, Meta(description="Time zone (such as `Europe/Berlin`) of times that name none.")] = "UTC"
-    default_level: Annotated[
-        LevelName, Meta(description="Level of records that show neither a level nor an error.")
-    ] = "info"
-    max_line_bytes: Annotated[
-        int, Meta(ge=16, le=64 * 1024 * 1024, description="Longer lines are kept truncated, and counted.")
-    ] = 1024 * 1024
-
-
-class TailInput(Input, kw_only=True, tag_field="type", tag="tail"):
-    """Follows files through rotation, truncation and deletion."""
-
-    name: (
-        Annotated[
-            Text,
-            Meta(
-                max_length=100,
-                description="Metric label; unique.",
-                extra={"default": "`tail`, then `tail-2`, `tail-3` …"},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    paths: Annotated[Paths, Meta(description="Files to follow; `**` matches directories at any depth.")]
-    exclude: Annotated[
-        list[Glob],
-        Meta(description="Files to leave out, by base name or by whole path.", extra={"type": "list of globs"}),
-    ] = msgspec.field(default_factory=list)
-    format: Annotated[_FORMATS, Meta(description="How records are decoded.")] = "auto"
-    start_at: Annotated[
-        Literal["end", "beginning"],
-        Meta(
-            description="Where to begin in files that are present at the input's very first scan. Files that appear "
-            "later are always read from the beginning."
-        ),
-    ] = "end"
-
-
-class HttpInput(Input, kw_only=True, tag_field="type", tag="http"):
-    """Receives logs: Fluent Bit, Vector, Fluentd, curl, LuminaLog's SDKs, OpenTelemetry."""
-
-    name: (
-        Annotated[
-            Text,
-            Meta(
-                max_length=100,
-                description="Metric label; unique.",
-                extra={"default": "`http`, then `http-2`, `http-3` …"},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    listen: Annotated[Text, Meta(description="Address and port.", extra={"type": "host:port"})] = "127.0.0.1:9880"
-    tokens: Annotated[
-        list[Secret],
-        Meta(
-            description="Any of them lets a client in: as bearer token, as password of basic authentication, in "
-            "`x-api-key`. Without any, only clients on this machine are.",
-            extra={"type": "list of secret texts"},
-        ),
-    ] = msgspec.field(default_factory=list)
-    tokens_file: (
-        Annotated[SecretFile, Meta(description="File with one token a line.", extra={"default": "none"})] | UnsetType
-    ) = UNSET
-    allow_anonymous: Annotated[bool, Meta(description="Let everybody in, from anywhere, without a token.")] = False
-    tag_header: (
-        Annotated[
-            Text, Meta(description="Header that holds the tag (Fluent Bit's `header_tag`).", extra={"default": "none"})
-        ]
-        | UnsetType
-    ) = UNSET
-    tls_cert: (
-        Annotated[SecretFile, Meta(description="Certificate chain, PEM; turns TLS on.", extra={"default": "no TLS"})]
-        | UnsetType
-    ) = UNSET
-    tls_key: (
-        Annotated[SecretFile, Meta(description="Its key, PEM.", extra={"default": "in `tls_cert`"})] | UnsetType
-    ) = UNSET
-    tls_client_ca: (
-        Annotated[
-            SecretFile,
-            Meta(
-                description="Authorities of client certificates, PEM: clients must have one.",
-                extra={"default": "none"},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    format: Annotated[_FORMATS, Meta(description="How bodies of plain lines are decoded.")] = "auto"
-    max_body_bytes: Annotated[int, Meta(ge=1024, le=1024**3, description="Larger bodies are refused (413).")] = (
-        64 * 1024 * 1024
-    )
-    max_inflated_bytes: Annotated[
-        int, Meta(ge=1024, le=4 * 1024**3, description="So are bodies that inflate to more.")
-    ] = 256 * 1024 * 1024
-
-
-AnyInput = TailInput | HttpInput
+from sidecar.config.document.base import MaxPages, Secret, SecretFile, Section, Text
 
 
 class Admin(Section, kw_only=True):

@@ -42,6 +42,9 @@ MAX_UNIT = 256
 _COREDUMP = "fc2e22bc6ee647b6b90729ab34a250b1"
 """MESSAGE_ID of systemd-coredump's entries."""
 
+PRIORITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+"""Names of priorities, by number: syslog(3)."""
+
 _DEFAULT_PRIORITY = "6"
 
 _SIGNALS = {

@@ -109,6 +109,8 @@ class HttpListener:
         self.name = config.name
         self.looked = False
         """Whether it listens."""
+        self.trouble = ""
+        """Nothing: what keeps it from listening ends it."""
         self.port = config.port
         """The port taken, once it listens."""
         self._config = config

@@ -73,6 +73,8 @@ class TailFiles:
         self._waker = Waker(watch, events.watch_failed)
         self._live: dict[Lineage, None] = {}
         self._backlog: dict[Lineage, None] = {}
+        self.trouble = ""
+        """Nothing: a file that cannot be read does not keep the others from being read."""
         self.looked = False
         """Whether the globs have been matched once."""
 
