@@ -135,8 +135,8 @@ class Pipeline:
             await self._commit(self._commits[0])
         stream = self._streams.get(batch.stream)
         if stream is None:
-            options = self._decoding[batch.input]
-            stream = self._streams[batch.stream] = _Open(Detector(Stream(options, batch.state), self._matcher), batch)
+            decoder = Stream(self._decoding[batch.input], batch.state, batch.around)
+            stream = self._streams[batch.stream] = _Open(Detector(decoder, self._matcher), batch)
         detection = stream.detector.judge(batch.data, arrival=batch.arrival, at_end=batch.at_end, final=batch.final)
         with self._deciding():
             self._judged(batch, detection)

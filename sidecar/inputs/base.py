@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from sidecar.core.decode.base import DecodeOptions
+from sidecar.core.decode.json_object import Fields
 from sidecar.core.detect import ByteStream, Detection, Detector
 from sidecar.core.position import Consumed, PositionRow
 
@@ -38,6 +39,8 @@ class Batch(msgspec.Struct, kw_only=True):
     """The stream is over: an unterminated last line is a whole one."""
     state: bytes | None = None
     """With the first batch of a stream after a start: its stored state (`Consumed.stream`)."""
+    around: Fields | None = None
+    """Fields that stand in for those a record of this stream has not got: the container that wrote it."""
     size: int | None = None
     """Bytes received, where they were judged as they came and `data` does not hold them."""
     positions: Callable[[Consumed], list[PositionRow]]

@@ -161,3 +161,20 @@ async def test_a_stopped_input_has_no_file_open(tmp_path: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == before + 1
     await tail.tail.drain(tail.pipeline)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_all_instances_of_a_container_are_one_source_which_ends_with_the_last_of_them(tmp_path: Path) -> None:
+    """A pod that comes after another proves that what keeps them alive lives; it is at its end once both are read."""
+    tail = Driver(tmp_path)
+    names = [f"web-7d4b9c6f5d-{pod}_shop_app-{digit * 64}.log" for pod, digit in (("x2x4z", "a"), ("b5b6c", "b"))]
+    for name in names:
+        tail.write(name, "one\n")
+    batches = [batch for batch in await tail.look() if batch.data]
+    assert [batch.source for batch in batches] == ["k8s:shop/web/app"] * 2
+    assert [batch.at_end for batch in batches] == [False, True]
+    assert [batch.around["kubernetes"]["pod_name"] for batch in batches if batch.around] == [
+        batch.stream.rpartition("/")[2].partition("_")[0] for batch in batches
+    ]
+    assert tail.tail.is_idle("k8s:shop/web/app")
+    tail.write(names[0], "two\n")
+    assert not tail.tail.is_idle("k8s:shop/web/app")

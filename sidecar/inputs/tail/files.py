@@ -19,7 +19,7 @@ from sidecar.config.model import TailInput
 from sidecar.inputs.base import Batch, Consumed, PositionRow, Sink
 from sidecar.inputs.tail.events import TailEvents
 from sidecar.inputs.tail.holdings import MAX_OPEN_FILES
-from sidecar.inputs.tail.lineage import SOURCE_PREFIX, Generation, Lineage
+from sidecar.inputs.tail.lineage import Generation, Lineage
 from sidecar.inputs.tail.positions import Progress, row
 from sidecar.inputs.tail.scan import Scan, Scanner
 from sidecar.inputs.tail.tracker import Tracker
@@ -135,8 +135,7 @@ class TailFiles:
 
         One that is not followed (any longer) has nothing to read.
         """
-        lineage = self._tracker.register.lineages.get(source.removeprefix(SOURCE_PREFIX))
-        return lineage is None or self._tracker.reader.nothing_beyond(lineage)
+        return self._nothing_beyond(source)
 
     @property
     def lag(self) -> int:
@@ -261,16 +260,21 @@ class TailFiles:
             return [row(key, progress.at(consumed))]
 
         end = block.known.offset
-        at_end = end >= block.seen.size and self._tracker.reader.nothing_beyond(generation.lineage, generation, end)
+        at_end = end >= block.seen.size and self._nothing_beyond(generation.lineage.source, generation, end)
         await self._put(sink, generation, block.data, at_end=at_end, final=False, positions=positions)
         self._tracker.reader.advance(generation, block, grow=grow)
         return True
 
     async def _finish(self, generation: Generation, sink: Sink) -> None:
         ending = self._tracker.endings.ending(generation)
-        at_end = self._tracker.reader.nothing_beyond(generation.lineage)
+        at_end = self._nothing_beyond(generation.lineage.source)
         await self._put(sink, generation, b"", at_end=at_end, final=True, positions=lambda _: ending.rows)
         self._tracker.endings.end(ending)
+
+    def _nothing_beyond(self, source: str, generation: Generation | None = None, end: int = 0) -> bool:
+        """Whether there is nothing to read of a source right now, once `generation` has been read up to `end`."""
+        nothing_beyond = self._tracker.reader.nothing_beyond
+        return all(nothing_beyond(lineage, generation, end) for lineage in self._tracker.register.of_source(source))
 
     async def _put(
         self,
@@ -293,6 +297,7 @@ class TailFiles:
             at_end=at_end,
             final=final,
             state=generation.state,
+            around=None if lineage.container is None else lineage.container.fields(),
             positions=positions,
         )
         await sink.put(batch)

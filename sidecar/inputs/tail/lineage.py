@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from sidecar.core.decode.containers import Container, container_of
 from sidecar.core.following import LossReason, Remembered
 from sidecar.inputs.tail.disk import Sighting
 
@@ -110,6 +111,10 @@ class Lineage:
 
     path: str
     pattern: str
+    container: Container | None = field(init=False)
+    """Whose log it is, if the path says so."""
+    source: str = field(init=False)
+    """The name under which its records prove life together: all instances of a container have one."""
     current: Generation | None = None
     older: list[Generation] = field(default_factory=list)
     """Those that have left the path, oldest first."""
@@ -130,10 +135,10 @@ class Lineage:
     empty_since: int | None = None
     """Wall clock when its last generation was finished."""
 
-    @property
-    def source(self) -> str:
-        """The name under which its records prove life together."""
-        return SOURCE_PREFIX + self.path
+    def __post_init__(self) -> None:
+        """Tell whose log it is."""
+        self.container = container_of(self.path)
+        self.source = SOURCE_PREFIX + self.path if self.container is None else self.container.source
 
     def generations(self) -> Iterator[Generation]:
         """Yield all of its logs, oldest first."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sidecar.core.following import LossReason, Remembered, is_rotated_name, stem, unchanged
 from sidecar.core.times import SECOND
@@ -46,6 +46,7 @@ class Register:
         """What the last one found."""
         self.unsaved: list[PositionRow] = []
         self._by_stem: defaultdict[str, dict[Lineage, None]] = defaultdict(dict)
+        self._by_source: defaultdict[str, dict[Lineage, None]] = defaultdict(dict)
         self._failed: set[str] = set()
 
     # Lineages and generations.
@@ -54,16 +55,21 @@ class Register:
         """Follow a path."""
         lineage = self.lineages[path] = Lineage(path, pattern)
         self._by_stem[_stem(path)][lineage] = None
+        self._by_source[lineage.source][lineage] = None
         return lineage
 
     def remove(self, lineage: Lineage) -> None:
         """Forget a path."""
         self.unsaved.append(PositionRow(key=self.keys.past(lineage.path), value=None))
         del self.lineages[lineage.path]
-        alike = self._by_stem[_stem(lineage.path)]
-        del alike[lineage]
-        if not alike:
-            del self._by_stem[_stem(lineage.path)]
+        for index, key in ((self._by_stem, _stem(lineage.path)), (self._by_source, lineage.source)):
+            del index[key][lineage]
+            if not index[key]:
+                del index[key]
+
+    def of_source(self, source: str) -> Iterable[Lineage]:
+        """Return the lineages that prove life together."""
+        return self._by_source.get(source, ())
 
     def relatives(self, lineage: Lineage) -> Iterator[Lineage]:
         """Yield the other lineages in the same directory whose names this one's may have been made of."""
