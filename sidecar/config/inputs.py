@@ -11,9 +11,9 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from sidecar.config import document
-from sidecar.config.addresses import AddressError, parse_listen
+from sidecar.config.addresses import AddressError, is_loopback, parse_listen
 from sidecar.config.credentials import Credentials
-from sidecar.config.model import HttpInput, InputConfig, JournalInput, StdinInput, TailInput
+from sidecar.config.model import Admin, HttpInput, InputConfig, JournalInput, StdinInput, TailInput
 from sidecar.config.problems import MAX_QUOTED, Place, Source, listed, quoted
 from sidecar.config.secrets import Secret
 from sidecar.config.values import check_name, read_level
@@ -25,6 +25,8 @@ MAX_INPUT_NAME = 100
 
 _UNIT = re.compile(r"[\w:.@\\-]+\.[a-z]+")
 """As systemd names units (systemd.unit(5)), without globs: those would also find units that are not meant."""
+
+_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 (compared with)
 
 _IDENTIFIER = re.compile(r"[^\s-]\S*")
 
@@ -67,6 +69,17 @@ def build_inputs(
     return tuple(inputs)
 
 
+def check_listeners(source: Source, inputs: tuple[InputConfig, ...], admin: Admin) -> None:
+    """Say which listeners would take each other's address."""
+    taken = {"the admin listener": (admin.host, admin.port)}
+    for i, one in enumerate(inputs):
+        if isinstance(one, HttpInput) and one.port:
+            for other, (host, port) in taken.items():
+                if one.port == port and (one.host == host or {one.host, host} & _EVERYWHERE):
+                    source.error(("inputs", i, "listen"), f"{other} has this address")
+            taken[f"input {quoted(one.name)}"] = one.host, one.port
+
+
 def _name(source: Source, place: Place, doc: document.AnyInput, unnamed: Counter[str]) -> str:
     if doc.name is not UNSET:
         check_name(source, (*place, "name"), doc.name, limit=MAX_INPUT_NAME)
@@ -93,6 +106,11 @@ def _http(
     listed = credentials.take(source, place, "tokens", UNSET, doc.tokens_file)
     if listed is not None:
         tokens += [Secret(line.strip()) for line in listed.reveal().splitlines() if line.strip()]
+    if tokens and doc.allow_anonymous:
+        source.error((*place, "allow_anonymous"), "expected either this or tokens: with these nobody is anonymous")
+    if not tokens and not doc.allow_anonymous and host and not is_loopback(host):
+        message = "without tokens only clients on this machine are let in; `allow_anonymous` would let in everybody"
+        source.warning((*place, "listen"), message)
     if doc.tls_cert is UNSET:
         for key in ("tls_key", "tls_client_ca"):
             if getattr(doc, key) is not UNSET:
@@ -103,7 +121,7 @@ def _http(
 
     for key in ("tls_cert", "tls_key", "tls_client_ca"):
         path = file(getattr(doc, key))
-        if path is not None and not Path(path).is_file():
+        if path is not None and not source.failed((*place, key)) and not Path(path).is_file():
             source.error((*place, key), f"expected a file in PEM form, but there is none: {quoted(path)}")
     return HttpInput(
         host=host,

@@ -20,7 +20,7 @@ from sidecar.config.addresses import AddressError, check_public_url, is_loopback
 from sidecar.config.channels import ChannelBuilder
 from sidecar.config.credentials import Credentials
 from sidecar.config.files import MAX_CONFIG_BYTES, FileProblemError, read_file
-from sidecar.config.inputs import build_inputs
+from sidecar.config.inputs import build_inputs, check_listeners
 from sidecar.config.model import Admin, ChannelConfig, Config, Log, PagerDutyChannel
 from sidecar.config.problems import Place, Problem, Severity, Source, quoted
 from sidecar.config.reader import Reader
@@ -195,6 +195,7 @@ class _Loader:
             strict_permissions=root.strict_permissions,
             rules_files=globs,
         )
+        check_listeners(main, config.inputs, config.admin)
         self._check_permissions(root.strict_permissions)
         return config
 

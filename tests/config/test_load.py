@@ -162,6 +162,14 @@ def test_what_a_later_version_will_do_is_refused_as_such(load_text: LoadText, te
     assert "not available in this version" in problems[0].message
 
 
+def test_a_listener_that_lets_nobody_else_in_is_worth_a_warning(load_text: LoadText) -> None:
+    loaded = load_text("inputs: [{type: http, listen: '0.0.0.0:9880'}]")
+    assert loaded.config is not None
+    assert [(problem.path, problem.severity) for problem in loaded.problems if "inputs" in problem.path] == [
+        ("inputs[0].listen", Severity.WARNING)
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "path"),
     [
@@ -188,6 +196,12 @@ def test_a_key_given_twice_is_an_error(load_text: LoadText, text: str, path: str
         ("inputs: [{type: tail, paths: [x], name: a}, {type: tail, paths: [x], name: a}]", "inputs[1].name"),
         ("inputs: [{type: tail, paths: [x], timezone: ../etc/passwd}]", "inputs[0].timezone"),
         ("inputs: [{type: stdin}, {type: stdin}]", "inputs[1].type"),
+        ("inputs: [{type: http, listen: '127.0.0.1:1'}, {type: http, listen: '127.0.0.1:1'}]", "inputs[1].listen"),
+        ("inputs: [{type: http, listen: '127.0.0.1:9881'}]", "inputs[0].listen"),
+        ("inputs: [{type: http, listen: '0.0.0.0:9881', tokens: [t]}]", "inputs[0].listen"),
+        ("inputs: [{type: http, tokens: [t], allow_anonymous: true}]", "inputs[0].allow_anonymous"),
+        ("inputs: [{type: http, tokens: ['']}]", "inputs[0].tokens[0]"),
+        ("inputs: [{type: http, tls_key: x}]", "inputs[0].tls_key"),
         ("inputs: [{type: file}]", "inputs[0].type"),
         ("inputs: [{type: journal, units: [nginx]}]", "inputs[0].units[0]"),
         ("inputs: [{type: journal, units: ['*.service']}]", "inputs[0].units[0]"),
