@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(VENV)/.run-installed
 DEV := $(VENV)/.dev-installed
+FUZZ := $(VENV)/.fuzz-installed
+SECONDS ?= 60
 
-.PHONY: demo test lint format types imports unit bench memory docs clean
+.PHONY: demo test lint format types imports unit bench memory fuzz docs clean
 
 demo: $(RUN) ## the main job on this machine, with no account
 	@$(BIN)/luminalog-sidecar demo $(ARGS)
@@ -46,6 +48,13 @@ bench: $(DEV) ## speed, as ratios measured side by side
 
 memory: $(DEV) ## whether memory stays flat over millions of matching lines
 	$(BIN)/python -m benchmarks.memory $(ARGS)
+
+$(FUZZ): $(DEV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	@touch $@
+
+fuzz: $(FUZZ) ## every decoder against arbitrary bytes, for SECONDS in all; findings are kept in fuzz/out/findings
+	$(BIN)/python -m fuzz --seconds $(SECONDS) $(ARGS)
 
 docs: $(DEV) ## what is generated: the tables of the configuration page, the README's picture
 	$(BIN)/python -m sidecar.config.reference docs/configuration.md

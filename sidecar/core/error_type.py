@@ -10,6 +10,8 @@ import re
 
 import msgspec
 
+from sidecar.core.levels import ALIASES
+
 PANIC = "panic"
 """Error type of a Go or Rust panic."""
 
@@ -34,14 +36,23 @@ _ANY_NAME = re.compile(rf"\\?{_PACKAGE}*[A-Za-z_]\w*")
 
 _INTRODUCTIONS = re.compile(
     r"Exception in thread \"[^\"]*\" |Unhandled exception(?:\.|:) ?|Uncaught (?:exception:? )?|Unhandled rejection "
-    r"|(?:PHP )?Fatal error: +Uncaught (?:exception ')?|Caused by: "
+    r"|(?:PHP )?Fatal error: +Uncaught (?:exception ')?|Caused by: |\[(?=UnhandledPromiseRejection: )"
 )
-_INTRODUCE = frozenset("EUPFC")
+_INTRODUCE = frozenset("EUPFC[")
 """Their first letters: most messages begin with none of them."""
 
 _BEHIND_NAME = re.compile(r"[\w-]{1,64}:? ([A-Za-z_\\][\w.:\\$/]{0,255}): ", re.A)
 _MONOLOG = re.compile(r"\[object\] \(([A-Za-z_][\w\\]{0,255})\(code: ", re.A)
-_NODE_CODE = re.compile(r" \[[\w.]+\]$")
+_CODE = re.compile(r" (?:\[[\w.]+\]|\((?:0x)?[0-9A-Fa-f]+\))$")
+"""Behind a name: Node's ` [ERR_FOO]`, .NET's ` (0x80004005)`."""
+_TERMINATED = re.compile(
+    r"terminate called (?:after throwing an instance of '([^'\n]{1,512})'|without an active exception)"
+    r"|libc\+\+abi(?:\.dylib)?: terminating (?:with|due to) uncaught exception of type ([^\s:]+(?:::[^\s:]+)*)"
+)
+"""What C++ runtimes say last."""
+_TERMINATE = ("terminate called ", "libc++abi")
+_SIGNAL = re.compile(r"(SIG[A-Z]{2,6}): [^\n]*\nPC=0x")
+"""Go's runtime on a signal that is no panic."""
 
 _TRACEBACK = "Traceback (most recent call last):"
 _OUTERMOST = re.compile(r"(?:\A\s*|^)(?P<group>(?:  )?\+ Exception Group )?Traceback \(most recent call last\):", re.M)
@@ -49,13 +60,17 @@ _OUTERMOST = re.compile(r"(?:\A\s*|^)(?P<group>(?:  )?\+ Exception Group )?Trace
 
 _MARGIN = re.compile(r"^[ |+]*\| ?")
 _FRAME = re.compile(r"\s+at |\s*#\d+ |\s+from |Stack trace:|\s*\.\.\. \d+ |\s*--->", re.A)
-_CAUSE = re.compile(r"^[ \t]*(?:Caused by: |---> |\[cause\]: )([^\n]*)", re.M)
+_CAUSE = re.compile(r"^[ \t]*(?:Caused by: |---> (?:\(Inner Exception #\d+\) )?|\[cause\]: )([^\n]*)", re.M)
 _RUBY = re.compile(r"^\S+:\d+:in [^\n]*\(([A-Z][\w:]*)\)\s*$", re.M | re.A)
-_RUST = re.compile(r"thread '[^'\n]*'(?: \(\d+\))? panicked at ")
+_RUST = re.compile(r"thread '[^'\n]*'(?: \(\d+\))? (?:panicked at |has overflowed its stack\s*$)", re.M)
 _GO_FRAME = re.compile(r"^panic\(", re.M)
 _FRAMES = re.compile(
     r"\n[ \t]+at (?:[^\s(]+\(|[^\n]*:\d+\)?[ \t\r]*$)"  # Java, .NET, Node
-    r"|\n[ \t]+from [^\s:]+:\d+:in |\n#\d+ +(?:/|\{main\}|\[internal)|\ngoroutine \d+ \[",  # Ruby, PHP, Go
+    r"|\n[ \t]+from [^\s:]+:\d+:in |\n#\d+ +(?:/|\{main\}|\[internal)"  # Ruby, PHP
+    r"|\ngoroutine \d+ (?:gp=[^\[\n]*)?\["  # Go
+    r"|\n\[UnhandledPromiseRejection: "  # Node, of what is no error
+    r"|\A(?:thread '[^'\n]*'(?: \(\d+\))? (?:panicked at |has overflowed its stack\s*$)"  # Rust
+    r"|terminate called )",  # C++
     re.A | re.M,
 )
 
@@ -97,9 +112,13 @@ def type_from_message(message: str) -> str | None:
             if "." in name and _is_name(name):
                 return name
         elif name[-1] == "]":
-            name = _NODE_CODE.sub("", name)
+            name = _CODE.sub("", name)
+        elif head.startswith(_TERMINATE):
+            return _terminated(head)
         else:
             return PANIC if head.startswith("thread '") and _RUST.match(head) else None
+    elif name == "libc++abi":
+        return _terminated(head)
     return name if is_error_name(name) else None
 
 
@@ -114,16 +133,28 @@ def type_in_message(message: str) -> str | None:
     return found[1].replace("\\\\", "\\") if found else None
 
 
+def _terminated(text: str) -> str | None:
+    """Return the type of the exception that ended a C++ program."""
+    found = _TERMINATED.match(text)
+    return None if found is None else (found[1] or found[2] or "std::terminate")[:MAX_NAME]
+
+
 def read_stack(stack: str) -> Trace:
     """Return the error type of a stack trace, its root cause, and the line that says so.
 
     Python: the last line's type (of chained tracebacks the last one's). Java, .NET, Node, PHP: the first exception's,
-    the root cause being the last `Caused by`. Ruby: the class in parentheses. Go, Rust: a panic.
+    the root cause being the last `Caused by`. Ruby: the class in parentheses, causes behind it. Go, Rust: a panic.
+    C++: what was thrown.
     """
     if len(stack) > _MAX_SEARCHED:
         stack = stack[: _MAX_SEARCHED * 3 // 4] + "\n" + stack[-_MAX_SEARCHED // 4 :]
     if _TRACEBACK in stack:
-        return _read_python(stack)
+        ruby = [] if 'File "' in stack else list(_RUBY.finditer(stack))
+        if not ruby:
+            return _read_python(stack)
+        # The same words before a trace whose causes and error come last.
+        name, root = ruby[-1][1], ruby[0][1]
+        return Trace(name, root if root != name else None, ruby[-1][0].strip())
     lines = stack.lstrip().split("\n")
     first = lines[0].strip()
     if first.startswith(("panic: ", "fatal error: ", "goroutine ")) or _GO_FRAME.search(stack):
@@ -133,8 +164,12 @@ def read_stack(stack: str) -> Trace:
     if _RUST.search(first):
         follows = lines[1].strip() if first.endswith(":") and len(lines) > 1 else ""
         return Trace(PANIC, None, f"{first} {follows}".rstrip())
-    if ruby := _RUBY.search(stack):
-        return Trace(ruby[1], None, first)
+    if signal := _SIGNAL.match(stack.lstrip()):
+        return Trace(signal[1], None, first)
+    if terminated := _terminated(first) if first.startswith(_TERMINATE) else None:
+        return Trace(terminated, None, first)
+    if raised := _RUBY.findall(stack):
+        return Trace(raised[0], raised[-1] if raised[-1] != raised[0] else None, first)
     return _read_exceptions(lines, stack)
 
 
@@ -179,10 +214,15 @@ def _read_exceptions(lines: list[str], stack: str) -> Trace:
 
 
 def _is_name(name: str) -> bool:
-    return 0 < len(name) <= MAX_NAME and not name.startswith("at ") and _ANY_NAME.fullmatch(name) is not None
+    """Say whether text can be the name of an error type, and is no label of a log line or of a part of a trace."""
+    return 0 < len(name) <= MAX_NAME and _ANY_NAME.fullmatch(name) is not None and not _is_label(name)
+
+
+def _is_label(name: str) -> bool:
+    return name == "Suppressed" or (name.isupper() and name.lower() in ALIASES)
 
 
 def _up_to_colon(text: str) -> str:
-    """Return what stands before `: `, without a Node error code such as ` [ERR_FOO]`."""
+    """Return what stands before `: `, without an error code."""
     line = text[: MAX_NAME + 64].partition("\n")[0]
-    return _NODE_CODE.sub("", line.partition(": ")[0].rstrip(" \r:"))
+    return _CODE.sub("", line.partition(": ")[0].rstrip(" \r:"))

@@ -26,6 +26,7 @@ from sidecar.core.decode.msgpack import BrokenStreamError, EventReader
 from sidecar.core.decode.objects import ObjectReader
 from sidecar.core.decode.otlp import OtlpError, read_json, read_protobuf
 from sidecar.core.decode.settling import Settler
+from sidecar.core.decode.sniffing import Layout, sniff
 from sidecar.core.decode.stream import Stream
 from sidecar.core.timestamps import TimeReader
 
@@ -33,6 +34,9 @@ MAX_ENTRIES = 1_000
 """Entries of one LuminaLog request, and below, characters of a message: its API's own limits."""
 
 MAX_ENTRY_MESSAGE = 10 * 1024
+
+MAX_INDENT = 64
+"""Bytes of what a body begins with before its first record that are kept: an indented line's white space."""
 
 _PADDING = b" \t\r\n\0\xef\xbb\xbf"
 _JSON_TYPES = ("json", "ndjson")
@@ -76,6 +80,8 @@ class BodyStream:
         self._around = around
         self._settler = Settler(self._stats)
         self._begun = bytearray()
+        self._look = 0
+        """Bytes at which to look again what it is: twice as many each time, so that it costs little."""
         self._reader: _Reader | None = None
         self.kind = Kind.EMPTY
         self.api_key: str | None = None
@@ -87,22 +93,19 @@ class BodyStream:
 
     def feed(self, data: bytes, arrival: int) -> list[Decoded]:
         """Return the records that the next bytes finish. `arrival`: wall clock in nanoseconds."""
+        out: list[Decoded] = []
         if self._reader is None:
             self._begun += data
-            # A document in protobuf may begin with what is white space elsewhere.
-            begun = bytes(self._begun) if self._endpoint is Endpoint.LOGS else bytes(self._begun).lstrip(_PADDING)
-            if not begun:
-                return []
-            self._reader = self._choose(begun)
-            data = bytes(self._begun) if self.kind is Kind.LINES else begun
-            self._begun.clear()
-        out: list[Decoded] = []
-        self._reader.feed(data, arrival, out)
+            self._begin(arrival, out, final=False)
+        else:
+            self._reader.feed(data, arrival, out)
         return self._settled(out)
 
     def finish(self, arrival: int) -> list[Decoded]:
         """Return the last records: the body is complete."""
         out: list[Decoded] = []
+        if self._reader is None:
+            self._begin(arrival, out, final=True)
         if self._reader is not None:
             self._reader.finish(arrival, out)
         return self._settled(out)
@@ -179,31 +182,42 @@ class BodyStream:
             return out  # settled already
         return self._settler.settle(out, last_followed=False)
 
-    def _choose(self, begun: bytes) -> _Reader:
+    def _begin(self, arrival: int, out: list[Decoded], *, final: bool) -> None:
+        """Choose a reader as soon as the bytes so far tell which, and have it read them."""
         if self._endpoint is Endpoint.LOGS:
-            self.kind = Kind.UNKNOWN  # until it is complete
-            return _Document(self, protobuf="protobuf" in self._content_type)
-        if self._content_type != "text/plain":
-            if begun[0] >= 0x80 or "msgpack" in self._content_type:
-                self.kind = Kind.MSGPACK
-                return _Events(self)
-            if begun[:1] == b"[" or (begun[:1] == b"{" and not _one_a_line(begun)):
-                self.kind = Kind.OBJECTS
-                return _Objects(self, self._options.max_line_bytes)
-        self.kind = Kind.LINES
-        declared = any(name in self._content_type for name in _JSON_TYPES) and begun[:1] == b"{"
-        return _Lines(self, msgspec.structs.replace(self._options, format="json" if declared else self._options.format))
-
-
-def _one_a_line(begun: bytes) -> bool:
-    """Whether the first line of a body holds one whole object, or one that is broken: then lines are records."""
-    line, newline, _ = begun.partition(b"\n")
-    if not newline or line.strip() == b"{":
-        return False
-    if not isinstance(read_object(line), Rejected):
-        return True
-    elements = JsonSplitter(len(line)).feed(line)
-    return len(elements) < 2
+            # A document in protobuf may begin with what is white space elsewhere.
+            if self._begun:
+                self.kind = Kind.UNKNOWN  # until it is complete
+                self._reader = _Document(self, protobuf="protobuf" in self._content_type)
+                self._reader.feed(bytes(self._begun), arrival, out)
+                self._begun.clear()
+            return
+        if len(self._begun) < self._look and not final:
+            return
+        begun = bytes(self._begun).lstrip(_PADDING)
+        del self._begun[: -len(begun) - MAX_INDENT]
+        if not begun:
+            return
+        longest = self._options.max_line_bytes
+        # No more than that is looked at, however much there is already.
+        layout = sniff(begun[: longest + 1], self._content_type, final=final or len(begun) > longest)
+        if layout is None:
+            self._look = 2 * len(self._begun)
+            return
+        if layout is Layout.LINES:
+            self.kind = Kind.LINES
+            declared = begun[:1] == b"{" and any(name in self._content_type for name in _JSON_TYPES)
+            log_format = "json" if declared else self._options.format
+            self._reader = _Lines(self, msgspec.structs.replace(self._options, format=log_format))
+            begun = bytes(self._begun)
+        elif layout is Layout.OBJECTS:
+            self.kind = Kind.OBJECTS
+            self._reader = _Objects(self, longest)
+        else:
+            self.kind = Kind.MSGPACK
+            self._reader = _Events(self)
+        self._begun.clear()
+        self._reader.feed(begun, arrival, out)
 
 
 class _Reader(Protocol):
@@ -264,8 +278,8 @@ class _Events:
             return
         try:
             for time, fields in self._events.feed(data):
-                if fields is None:
-                    self._body.reject(Rejected.NOT_AN_OBJECT)
+                if isinstance(fields, Rejected):
+                    self._body.reject(fields)
                 else:
                     self._body.draft(fields, encoded(fields), arrival, out, time=time)
         except BrokenStreamError:

@@ -52,9 +52,13 @@ _KLOG = re.compile(r"\s+\d+ [^\]\s]{1,200}:\d+\] ?", re.A)
 _KLOG_LEVELS = {"D": Level.DEBUG, "I": Level.INFO, "W": Level.WARN, "E": Level.ERROR, "F": Level.FATAL}
 _RUBY = re.compile(r" ?#\d+\] +(\w+) -- (?:[^\s:]{1,128})? ?: ", re.A)
 _PHP = re.compile(
-    r"(?:PHP (Fatal error|Parse error|Recoverable fatal error|Warning|Notice|Deprecated)|([Ff]atal error)): "
+    r"(?:PHP (Fatal error|Parse error|Recoverable fatal error|Warning|Notice|Deprecated)"
+    r"|([Ff]atal (?:runtime )?error)): "
 )
-"""What PHP and Go's runtime call levels, in two words."""
+"""What PHP and the runtimes of Go and Rust call levels, in two words."""
+
+_PHP_FPM = "NOTICE: PHP message: "
+"""Before whatever PHP logs in a container."""
 
 _PHP_LEVELS = {
     "Parse error": Level.ERROR,
@@ -99,7 +103,7 @@ _NOISE = re.compile(
     re.A,
 )
 _LOGGER = re.compile(
-    r"([A-Za-z_$][\w$@/<>]*(?:[.:]{1,2}[\w$@/<>-]+)*)(?:\(\))?(?::\d+)?\s+[-:]\s+"  # com.foo.Bar - message
+    r"([A-Za-z_$][\w$@/<>]*(?:[.:]{1,2}[\w$@/<>-]+)*)(?:\(\))?(?::\d+)?\s+(?:--?|:)\s+"  # com.foo.Bar - message
     r"|([\w$]+(?:(?:\.|::)[\w$<>]+)+)(?::\d+)?: "  # dfs.DataNode: message, my_crate::db: message, main.go:12: message
     r"|in \w+: ",  # Flask
     re.A,
@@ -108,7 +112,7 @@ _LOGGER = re.compile(
 
 def read_head(line: str, times: TimeReader, arrival: int) -> Head:
     """Return the parts of a line without colours; `arrival` (nanoseconds) settles the year of times without one."""
-    text = line.strip()
+    text = line.strip().removeprefix(_PHP_FPM)
     priority = _PRIORITY.match(text) if text[:1] == "<" else None
     if priority is None:
         return _read(text, times, arrival, after_syslog=False)

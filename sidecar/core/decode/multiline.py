@@ -37,6 +37,7 @@ class Trace(enum.IntEnum):
     NODE_ERROR = 11
     PYTHON_GROUP = 12
     """Inside an exception group's traceback, all of which is indented."""
+    CPP = 13
 
 
 _TRACEBACK = re.compile(r"[\s|+]*(?:Exception Group )?Traceback \(most recent call last\):")
@@ -47,32 +48,40 @@ _CHAIN = re.compile(
 _PYTHON_EXCEPTION = re.compile(r"(?!(?:DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL|FATAL)\b)[A-Za-z_][\w.]*(?::|$)")
 _FRAME = re.compile(
     r"at (?:async )?[\w.$<>/\\@`\[\]-]+\(.*\)?|at .* \(\S+:\d+\)$|at \S+:\d+:\d+$"  # Java, .NET, Node
-    r"|Caused by: |Suppressed: |\.\.\. \d+ (?:more|common frames omitted)|\[CIRCULAR REFERENCE"
+    r"|(?:Caused|Wrapped) by: |Suppressed: |\.\.\. \d+ (?:more|common frames omitted)|\[CIRCULAR REFERENCE"
+    r"|Caused by:$|Stack backtrace:$"  # Rust's anyhow
     r"|---> |--- End of (?:stack|inner)"
     r"|File \"[^\"]*\", line \d+"  # Python
     r"|#\d+ +(?:/|\{main\}|\[internal|0x|\S+\()|Stack trace:$|thrown in \S+ on line \d+"  # PHP, native
     r"|\[(?:stacktrace|previous exception)\]"  # Monolog
     r"|(?:from )?[^\s:]+:\d+:in "  # Ruby
-    r"|goroutine \d+ \[",
+    r"|goroutine \d+ (?:gp=\S+ m=\S+ (?:mp=\S+ )?)?\[",
     re.A,
 )
 _UNCAUGHT = re.compile(
     r"Exception in thread \"|Unhandled exception|Uncaught |(?:PHP )?Fatal error: +Uncaught |Unhandled rejection "
 )
 _RUBY_HEAD = re.compile(r"\S+:\d+:in .*\([A-Z][\w:]*\)\s*$", re.A)
-_RUST_HEAD = re.compile(r"thread '[^']*'(?: \(\d+\))? panicked at ")
-_RUST_TAIL = re.compile(r"note: |stack backtrace:")
-_GO_HEAD = re.compile(r"(?:panic|fatal error): |goroutine \d+ \[|http: panic serving ")
+_RUST_HEAD = re.compile(r"thread '[^']*'(?: \(\d+\))? (?:panicked at |has overflowed its stack$)")
+_RUST_TAIL = re.compile(r"note: |stack backtrace:|fatal runtime error: |Aborted(?: |$)")
+_CPP_HEAD = re.compile(r"terminate called |libc\+\+abi(?:\.dylib)?: terminating ")
+_CPP_TAIL = re.compile(r"Aborted(?: |$)")
+_GO_HEAD = re.compile(
+    r"(?:panic|fatal error): |goroutine \d+ (?:gp=\S+ m=\S+ (?:mp=\S+ )?)?\[|http: panic serving "
+    r"|SIG(?:ABRT: abort|BUS: bus|FPE: float|ILL: ill|QUIT: quit|SEGV: segm|SYS: bad|TRAP: trace)"
+)
 _GO_TAIL = re.compile(
     # A nested panic is indented: one that is not is the next process's.
-    r"\[signal |goroutine \d+|created by |exit status \d|runtime stack:$|[^\s(]+\(.*\)$|\w+ +0x[0-9a-f]+$"
+    r"\[signal |PC=0x|signal arrived during |goroutine \d+|created by |exit status \d|runtime stack:$"
+    r"|[^\s(]+\(.*\)$|\w+ +0x[0-9a-f]+$"
     r"|\.\.\.(?:\d+|additional) frames elided",
     re.A,
 )
 _NODE_HEAD = re.compile(r"(?:node:\S+|(?:file://)?\S+\.[cm]?[jt]sx?):\d+$", re.A)
 _NODE_CARET = re.compile(r"\s*\^+\s*$")
-_NODE_ERROR = re.compile(r"[A-Za-z_][\w.]*(?: \[\w+\])?(?::|$)")
-_FRAMES_TAIL = re.compile(r"Node\.js v\d|Next [\w\\]+: |(?:ORA|PLS)-\d+: ")
+_NODE_ERROR = re.compile(r"\[?[A-Za-z_][\w.]*(?: \[\w+\])?(?::|$)")
+_NODE_CODE = re.compile(r" \[\w+\]$", re.A)
+_FRAMES_TAIL = re.compile(r"Node\.js v\d|\(Use `node --trace-uncaught|Next [\w\\]+: |(?:ORA|PLS)-\d+: ")
 _PYTHON_TAIL = re.compile(
     # What databases add to their messages, and SQLAlchemy to theirs, flush left.
     r"(?:DETAIL|HINT|CONTEXT|QUERY|LINE \d+): |\[(?:SQL|parameters): |\(Background on this error at: "
@@ -85,7 +94,7 @@ def _any_of(*patterns: re.Pattern[str]) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{pattern.pattern})" for pattern in patterns), re.A)
 
 
-_BEGINS = _any_of(_GO_HEAD, _RUST_HEAD, _UNCAUGHT, _RUBY_HEAD, _NODE_HEAD, _FRAME)
+_BEGINS = _any_of(_GO_HEAD, _RUST_HEAD, _CPP_HEAD, _UNCAUGHT, _RUBY_HEAD, _NODE_HEAD, _FRAME)
 _GOES_ON = _any_of(_GO_HEAD, _FRAME, _CLOSING, _FRAMES_TAIL)
 
 
@@ -110,6 +119,8 @@ def begins(line: str) -> Trace:
         return Trace.GO
     if _RUST_HEAD.match(text):
         return Trace.RUST_HEAD if text.endswith(":") else Trace.RUST
+    if _CPP_HEAD.match(text):
+        return Trace.CPP
     if _UNCAUGHT.match(text) or is_exception(text) or is_ruby_exception(text):
         return Trace.FRAMES
     if _NODE_HEAD.match(text):
@@ -119,7 +130,8 @@ def begins(line: str) -> Trace:
 
 def is_exception(text: str) -> bool:
     """Say whether a line names an exception as traces do: `java.io.IOException: message`, or the name alone."""
-    return is_error_name(text.partition(": ")[0].rstrip(" :")) and not _UNCAUGHT.match(text)
+    name = text.partition(": ")[0].rstrip(" :")
+    return is_error_name(_NODE_CODE.sub("", name) if name[-1:] == "]" else name) and not _UNCAUGHT.match(text)
 
 
 def is_ruby_exception(text: str) -> bool:
@@ -168,7 +180,8 @@ def _level_with(trace: Trace, text: str) -> Trace | None:
                 return trace
             return trace if trace is Trace.FRAMES and _FRAMES_TAIL.match(text) else None
         case Trace.PYTHON:
-            return Trace.PYTHON_END if _PYTHON_EXCEPTION.match(text) else None
+            # Ruby has the same words for a trace whose error comes last.
+            return Trace.PYTHON_END if _PYTHON_EXCEPTION.match(text) or is_ruby_exception(text) else None
         case Trace.PYTHON_GROUP if text[0] in "|+":
             return trace
         case Trace.PYTHON_END if _PYTHON_TAIL.match(text):
@@ -179,6 +192,8 @@ def _level_with(trace: Trace, text: str) -> Trace | None:
             return trace if _GO_TAIL.match(text) else None
         case Trace.RUST:
             return trace if _RUST_TAIL.match(text) else None
+        case Trace.CPP:
+            return trace if _CPP_TAIL.match(text) else None
         case Trace.NODE_CARET:
             return Trace.NODE_ERROR if _NODE_CARET.match(text) else None
         case Trace.NODE_ERROR:

@@ -26,6 +26,11 @@ MAX_WRAPPINGS = 3
 
 Layer = tuple[Fields, Plan]
 
+_MAY_BEGIN_TIME = frozenset("0123456789[(<")
+_MAY_BEGIN_LINE = _MAY_BEGIN_TIME | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+"""What the time and the level begin with that loggers put before a message. To look for them costs as much as all else,
+so where keys say what they would, it is done for errors only, whose type stands behind them."""
+
 
 class ObjectReader:
     """Makes drafts of one input's objects."""
@@ -109,11 +114,18 @@ class ObjectReader:
                     stack = error
                 error_text = error_text or error[:MAX_MESSAGE]
         if message is not None and "\n" in message:
-            message = message.rstrip("\r\n") or None
+            message = message.strip("\r\n") or None
         text = message
-        if level is None and message is not None:
+        headed = False  # whether the message begins as the line of a text log does
+        if message is not None and (
+            level is None
+            or (time == UNTIMED and message[0] in _MAY_BEGIN_TIME)
+            or (error_type is None and level > Level.INFO and message[0] in _MAY_BEGIN_LINE)
+        ):
             head, text = self._read_text(message, arrival)
-            level = head.level
+            headed = head.timed or head.level is not None
+            if level is None:
+                level = head.level
             if time == UNTIMED:
                 time, zoneless = head.time, head.zoneless
         if stack is None and text is not None and "\n" in text and holds_stack(text):
@@ -125,7 +137,7 @@ class ObjectReader:
             told = trace.error_type
         if told is None and text is not None:
             told = type_from_message(text)
-            if told is None and text is not message and level is not None:
+            if told is None and headed and level is not None:
                 told = type_in_message(text)
         if told is None and error_text is not None:
             told = type_from_message(error_text)

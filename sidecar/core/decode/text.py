@@ -112,7 +112,7 @@ class TextDecoder:
 
     def push(self, line: bytes, cut: bool, arrival: int, out: list[Decoded], around: Fields | None = None) -> None:
         """Take a line. `around`: what it was wrapped in."""
-        text = strip_ansi(decode_text(line, cut=cut)).rstrip("\r")
+        text = strip_ansi(decode_text(line, cut=cut)).rstrip("\r").removeprefix(_MARK)
         if not text or text.isspace():
             self._push_blank(out)
             return
@@ -208,7 +208,7 @@ class TextDecoder:
         start = text.lstrip()
         if begins_with_time(start, self._times, arrival) or (trace in _UNSURE and begins_with_level(start)):
             return None
-        return joined
+        return None if trace in _OPEN and self._reader.pairs(text) is not None else joined
 
     def _adopts(self, held: _Held, text: str) -> bool:
         """Say whether a trace that begins here belongs to the line before: one that reports trouble and has none yet.
@@ -223,7 +223,12 @@ class TextDecoder:
         return is_traceback(text) or (head.timed and (is_exception(text.strip()) or is_ruby_exception(text)))
 
 
+_MARK = "\ufeff"
+"""Before the first line of a file that an editor or Windows has made."""
+
 _UNSURE = frozenset({Trace.PLAIN, Trace.NODE_SOURCE})
+_OPEN = frozenset({Trace.RUST_HEAD, Trace.NODE_SOURCE})
+"""Where any line may go on."""
 
 
 def _indent(indent: int, text: str) -> int:

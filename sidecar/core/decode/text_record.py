@@ -54,11 +54,14 @@ class TextReader:
 
     def head(self, text: str, arrival: int, *, cut: bool = False) -> Head:
         """Return the parts of a first line. `cut`: its end is missing."""
-        if self._logfmt is not Logfmt.IGNORED and "=" in text:
-            fields = read_logfmt(text, declared=self._logfmt is Logfmt.DECLARED, cut=cut)
-            if fields is not None:
-                return self._objects.head(fields)
-        return read_head(text, self._times, arrival)
+        fields = self.pairs(text, cut=cut)
+        return read_head(text, self._times, arrival) if fields is None else self._objects.head(fields)
+
+    def pairs(self, text: str, *, cut: bool = False) -> Fields | None:
+        """Return what a line in key=value form holds; None if it is none."""
+        if self._logfmt is Logfmt.IGNORED or "=" not in text:
+            return None
+        return read_logfmt(text, declared=self._logfmt is Logfmt.DECLARED, cut=cut)
 
     def draft(self, lines: list[str], head: Head, trace: Trace, arrival: int, around: Fields | None) -> Decoded:
         """Return a draft of lines, of which `head` is the first one's and `trace` what they are together.

@@ -235,8 +235,26 @@ def test_a_level_that_a_key_gives_is_never_overridden(level):
     assert record(json.dumps({"message": "2026-01-02 03:04:06 FATAL x", **level}) + "\n").level is Level.INFO
 
 
+@pytest.mark.parametrize(
+    ("text", "error_type"),
+    [
+        ("2026-01-02 03:04:06 ERROR orders: DatabaseConnectionError: no", "DatabaseConnectionError"),
+        ("ERROR [main] 2026-01-02 03:04:06 orders: DatabaseConnectionError: no", "DatabaseConnectionError"),
+        ("E0102 03:04:06.000000       1 main.go:7] APIError: no", "APIError"),
+        ("2026-01-02 03:04:06 ERROR failed\n" + TRACE, "java.io.IOException"),
+        ("\n2026-01-02 03:04:06 ERROR failed\n" + PYTHON, "KeyError"),
+        ("Retrying APIError: timeout", None),
+        ("Retrying APIError: timeout\nat once", None),
+    ],
+)
+def test_where_a_key_gives_the_level_the_error_type_is_still_that_of_the_wrapped_line(text, error_type):
+    found = record(json.dumps({"log": text, "level": "fatal"}) + "\n")
+    assert (found.level, found.error_type, found.message) == (Level.FATAL, error_type, text.strip("\n"))
+
+
 def test_a_time_that_no_key_gives_is_that_of_the_wrapped_line():
     text = "2026-01-02 03:04:01 ERROR x"
+    assert record(json.dumps({"log": text, "level": "info"}) + "\n").time == ARRIVAL - 4 * SECOND
     assert record(json.dumps({"log": text}) + "\n").time == ARRIVAL - 4 * SECOND
     assert record(json.dumps({"log": text, "ts": ARRIVAL // SECOND - 7}) + "\n").time == ARRIVAL - 7 * SECOND
 

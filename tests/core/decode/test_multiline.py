@@ -48,7 +48,7 @@ EXPECTED = {
     ],
     "ruby": [
         ("info", None, None, 1, "starting"),
-        ("error", "App::DatabaseError", None, 7, "app.rb:3:in `rescue in connect': no database"),
+        ("error", "App::DatabaseError", "ZeroDivisionError", 7, "app.rb:3:in `rescue in connect': no database"),
         ("error", None, None, 3, "sync failed"),
         ("info", None, None, 1, "next"),
     ],
@@ -134,6 +134,8 @@ def test_the_stack_of_a_joined_record_is_its_lines_to_the_last(sample):
         "panic: one\npanic: two\n",
         "panic: one\n\nserving (two)\n",
         "app.js:1\nERROR two\n",
+        "app.js:1\n\nlevel=error msg=two\n",
+        "thread 'a' panicked at b.rs:1:2:\nlevel=error msg=two\n",
         'Exception in thread "a" b.C\nException in thread "a" b.C\n',
         "PHP Fatal error:  Uncaught Exception: one\nPHP Fatal error:  Uncaught Exception: one\n",
         'ERROR one\n{"msg":"two"}\n',
