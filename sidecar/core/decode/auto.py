@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from sidecar.core.decode.base import Decoded, DecodeOptions, StreamStats
+from sidecar.core.decode.base import Decoded, DecodeOptions, StreamStats, restore
 from sidecar.core.decode.content import ContentDecoder
 from sidecar.core.decode.cri import read_cri
 from sidecar.core.decode.docker import read_docker
@@ -41,7 +41,7 @@ class AutoDecoder:
         self._stats = stats
         self._cri = cri
         self._docker = docker
-        restored = _restored(state)
+        restored = restore(state, _State)
         self._plain = ContentDecoder(options, stats, restored.plain, self)
         self.push = self._plain.push
         self._lanes = {name: Lane(options, stats, lane) for name, lane in restored.lanes.items()}
@@ -102,12 +102,3 @@ class AutoDecoder:
             if reader is not last:
                 for decoded in out[before:]:
                     decoded.followed = True
-
-
-def _restored(state: bytes) -> _State:
-    if state:
-        try:
-            return msgspec.msgpack.decode(state, type=_State)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            pass
-    return _State()

@@ -8,7 +8,7 @@ the bytes, settles times and keeps the position. A new format is one more file w
 from __future__ import annotations
 
 import enum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -139,3 +139,16 @@ class Decoder(Protocol):
 
     def state(self) -> bytes:
         """Return what to remember, the held lines included; empty if there is nothing."""
+
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+def restore(state: bytes | None, kind: type[_S]) -> _S:
+    """Return what `state()` wrote; a state that cannot be read counts as none."""
+    if state:
+        try:
+            return msgspec.msgpack.decode(state, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass
+    return kind()

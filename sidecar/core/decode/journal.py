@@ -21,7 +21,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from sidecar.core.decode.base import UNTIMED, Decoded, DecodeOptions, Rejected, StreamStats
+from sidecar.core.decode.base import UNTIMED, Decoded, DecodeOptions, Rejected, StreamStats, restore
 from sidecar.core.decode.bounds import clip_line, clip_stack
 from sidecar.core.decode.heads import read_head
 from sidecar.core.decode.json_object import Fields, read_object
@@ -145,7 +145,7 @@ class JournalDecoder:
         self._stats = stats
         self._times = TimeReader(options.timezone)
         self._objects = ObjectReader(options, self._times)
-        restored = _restored(state)
+        restored = restore(state, _State)
         self._text = TextDecoder(options, stats, restored.text, logfmt=Logfmt.RECOGNISED)
         self._entry = restored.entry
         self.due = self._text.due
@@ -280,12 +280,3 @@ def _time_of(fields: Fields) -> int:
         if text and len(text) <= 16 and text.isascii() and text.isdigit() and 0 < (time := int(text) * 1000) <= LATEST:
             return time
     return UNTIMED
-
-
-def _restored(state: bytes) -> _State:
-    if state:
-        try:
-            return msgspec.msgpack.decode(state, type=_State)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            pass
-    return _State()

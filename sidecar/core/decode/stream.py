@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sidecar.core.decode.base import Decoded, DecodeOptions, Rejected, StreamStats
+from sidecar.core.decode.base import Decoded, DecodeOptions, Rejected, StreamStats, restore
 from sidecar.core.decode.json_object import Fields
 from sidecar.core.decode.registry import FORMATS
 from sidecar.core.decode.settling import Settler
@@ -47,7 +47,7 @@ class Stream:
 
         `around`: fields that stand in for those a record has not got, such as its container's.
         """
-        restored = _restored(state)
+        restored = restore(state, _State)
         self._stats = StreamStats()
         self._framer = Framer(options.max_line_bytes, skipping=restored.skipping)
         decoder = restored.decoder
@@ -168,16 +168,7 @@ class Stream:
 
 def holds_record(state: bytes) -> bool:
     """Say whether a record waits in a stream's state, so that it must be restored even if no more bytes come."""
-    restored = _restored(state)
+    restored = restore(state, _State)
     if not restored.decoder or restored.format not in FORMATS:
         return False
     return FORMATS[restored.format](DecodeOptions(), StreamStats(), restored.decoder).due() is not None
-
-
-def _restored(state: bytes | None) -> _State:
-    if state is None:
-        return _State()
-    try:
-        return msgspec.msgpack.decode(state, type=_State)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _State()

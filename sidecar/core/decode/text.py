@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 
-from sidecar.core.decode.base import Decoded, DecodeOptions, StreamStats
+from sidecar.core.decode.base import Decoded, DecodeOptions, StreamStats, restore
 from sidecar.core.decode.bounds import decode_text
 from sidecar.core.decode.heads import Head, begins_with_level, begins_with_time
 from sidecar.core.decode.json_object import Fields
@@ -103,7 +103,7 @@ class TextDecoder:
         self._stats = stats
         self._times = TimeReader(options.timezone)
         self._reader = TextReader(options, self._times, logfmt)
-        restored = _restored(state)
+        restored = restore(state, _State)
         self._ended = restored.ended
         self._held = restored.held
         self._head: Head | None = None
@@ -234,12 +234,3 @@ _OPEN = frozenset({Trace.RUST_HEAD, Trace.NODE_SOURCE})
 def _indent(indent: int, text: str) -> int:
     """Return the indentation of what a line was joined to: that of the last traceback, if that is less."""
     return min(indent, indent_of(text)) if is_traceback(text) else indent
-
-
-def _restored(state: bytes) -> _State:
-    if state:
-        try:
-            return msgspec.msgpack.decode(state, type=_State)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            pass
-    return _State()
