@@ -24,6 +24,7 @@ from benchmarks.corpus import json_lines
 from sidecar.config.load import load
 from sidecar.config.ruleset import ruleset_of
 from sidecar.core.advance import Engine
+from sidecar.core.quarantine import Quarantine
 from sidecar.inputs.tail import TailFiles
 from sidecar.inputs.tail.report import TailReport
 from sidecar.pipeline import Pipeline
@@ -90,6 +91,7 @@ async def _pipeline(path: Path, directory: Path) -> int:
         clock=time.time_ns,
         admit=lambda entries, incidents: None,
         last_entry=0,
+        quarantine=Quarantine([], config.quarantine_max),
     )
     main.reconfigure(ruleset_of(config))
     tail = TailFiles(config.inputs[0], positions={}, clock=time.time_ns, events=TailReport(telemetry, "tail"))

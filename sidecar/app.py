@@ -35,6 +35,7 @@ from sidecar.core.incidents import Incident, State
 from sidecar.core.matching import Matcher
 from sidecar.core.notification import Action
 from sidecar.core.position import PositionRow
+from sidecar.core.quarantine import Quarantine
 from sidecar.core.times import DAY, MINUTE, SECOND
 from sidecar.delivery.dispatcher import Dispatcher, Route
 from sidecar.inputs.making import make_input
@@ -42,12 +43,14 @@ from sidecar.inputs.supervisor import Supervisor
 from sidecar.inputs.tail.owners import moves
 from sidecar.pipeline import BrokenPipelineError, Pipeline
 from sidecar.store.database import StateError
-from sidecar.store.statements import for_positions, for_pruning, for_secrets
+from sidecar.store.statements import for_positions, for_pruning, for_rejected, for_secrets
 from sidecar.store.store import Health as StoreHealth
 from sidecar.store.store import Store, Stored
 from sidecar.telemetry import events
 from sidecar.telemetry.admin import AdminServer, Component, Health
+from sidecar.telemetry.api import Api
 from sidecar.telemetry.defects import traced
+from sidecar.telemetry.rejections import rejected_endpoint
 from sidecar.telemetry.telemetry import Gauges, OutboxGauge, RuleGauge, Telemetry
 
 UNCOMMITTED_PAGES_AFTER = 10.0
@@ -140,6 +143,7 @@ class App:
                 port=admin.port,
                 telemetry=self._telemetry,
                 health=self._health,
+                api=Api([rejected_endpoint(self._quarantine)], host=admin.host, token=admin.token),
             )
             try:
                 await self.admin.start()
@@ -231,6 +235,7 @@ class App:
         # Before the rules are known: one that is gone closes its incidents, and still has to tell of it.
         incidents = stored.resolved | stored.snapshot.incidents
         self._engine = Engine(stored.snapshot)
+        self._quarantine = Quarantine(stored.rejected, self._config.quarantine_max)
         self._dispatcher = Dispatcher(
             store=self._store,
             transport=transport,
@@ -246,6 +251,7 @@ class App:
             clock=time.time_ns,
             admit=self._dispatcher.admit,
             last_entry=stored.last_entry,
+            quarantine=self._quarantine,
         )
         self._inputs = Supervisor(
             make=lambda config: make_input(config, self._positions, time.time_ns, self._telemetry),
@@ -273,7 +279,8 @@ class App:
         used.update(incident.routing_key for incident in self._engine.open_incidents())
         used.update(needed)
         self._secrets = {name: key for name, key in self._secrets.items() if name in used} | dict(config.secrets)
-        self._store.submit(for_secrets(self._secrets))
+        self._quarantine.resize(config.quarantine_max)
+        self._store.submit([*for_secrets(self._secrets), *for_rejected((), self._quarantine.gone)])
         self._routes = self._kept_routes() | routes_of(config)
         self._dispatcher.configure(self._routes, self._secrets, config.external_url)
         self._pipeline.reconfigure(ruleset_of(config))

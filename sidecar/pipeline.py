@@ -2,8 +2,8 @@
 
 Invariants
 - Batches are judged one at a time, in the order in which they come, and commit in that order.
-- Positions, windows, incidents and notifications that one batch changed are in one transaction. Notifications go to
-  delivery, and the input hears of its position, only after it.
+- Positions, windows, incidents, notifications and rejected records of one batch are in one transaction. Notifications
+  go to delivery, and the input hears of its position, only after it.
 - What is judged and not yet committed is bounded; at the bound the input waits.
 - After a defect in the middle of a decision nothing more is decided: a restart goes on from what is on disk.
 """
@@ -28,12 +28,13 @@ from sidecar.core.matching import Matcher
 from sidecar.core.notification import Action
 from sidecar.core.outbox import Entry
 from sidecar.core.position import PositionRow
+from sidecar.core.quarantine import Quarantine
 from sidecar.core.routing import Routing
 from sidecar.core.state import Changes, Intent, Opened
 from sidecar.core.times import MILLISECOND, SECOND
 from sidecar.core.zones import ZoneWatch
 from sidecar.inputs.base import Batch
-from sidecar.store.statements import Statement, for_changes, for_entries, for_positions
+from sidecar.store.statements import Statement, for_changes, for_entries, for_positions, for_rejected
 from sidecar.store.store import Store
 from sidecar.telemetry import facts
 from sidecar.telemetry.events import ZoneSuspect
@@ -87,6 +88,7 @@ class Pipeline:
         clock: Callable[[], int],
         admit: Admission,
         last_entry: int,
+        quarantine: Quarantine,
     ) -> None:
         self._engine = engine
         self._store = store
@@ -94,6 +96,7 @@ class Pipeline:
         self._clock = clock
         self._admit = admit
         self._last_entry = last_entry
+        self._quarantine = quarantine
         self._matcher = Matcher(())
         self._routing = Routing(destinations={}, by_level={})
         self._decoding: Mapping[str, DecodeOptions] = {}
@@ -269,14 +272,24 @@ class Pipeline:
             minutes = self._zones.setdefault(batch.input, ZoneWatch()).observe(detection.zone_offset)
             if minutes is not None:
                 self._telemetry.emit(ZoneSuspect(input=batch.input, offset_minutes=minutes))
-        return self._submit(changes, batch.input, batch.positions(detection.consumed))
+        samples = detection.stats.samples
+        quarantine = self._quarantine
+        rejected = quarantine.add(batch.input, batch.source, batch.arrival, samples) if samples else []
+        more = for_rejected(rejected, quarantine.gone) if rejected else ()
+        return self._submit(changes, batch.input, batch.positions(detection.consumed), more)
 
     def _submit(
-        self, changes: Changes, name: str = "", rows: list[PositionRow] | None = None, *, at_once: bool = False
+        self,
+        changes: Changes,
+        name: str = "",
+        rows: list[PositionRow] | None = None,
+        more: Iterable[Statement] = (),
+        *,
+        at_once: bool = False,
     ) -> asyncio.Future[None] | None:
         """Submit one transaction; None: there is nothing to write."""
         entries = [self._entry(intent, changes.subjects[intent.incident]) for intent in changes.intents]
-        statements: list[Statement] = [*for_changes(changes), *for_entries(entries), *for_positions(rows or ())]
+        statements = [*for_changes(changes), *for_entries(entries), *for_positions(rows or ()), *more]
         for event in facts.of_engine(changes.facts):
             self._telemetry.emit(event)
         if not statements:

@@ -24,6 +24,7 @@ from sidecar.core.levels import Level
 from sidecar.core.notification import Action
 from sidecar.core.outbox import Entry
 from sidecar.core.position import Consumed, PositionRow
+from sidecar.core.quarantine import Quarantine
 from sidecar.core.routing import Destination, Routing
 from sidecar.core.rule import ResolvePolicy, Rule
 from sidecar.core.times import MILLISECOND, SECOND
@@ -96,6 +97,7 @@ class World:
             clock=self.wall,
             admit=self._admit,
             last_entry=7,
+            quarantine=Quarantine([], 1000),
         )
         self.pipeline.committed = lambda name, rows: self.events.append((name, [row.key for row in rows]))
         self.options = {"in": DecodeOptions(format="json"), "text": DecodeOptions(format="text")}
@@ -158,6 +160,18 @@ async def test_a_match_that_only_counts_is_in_one_transaction_with_its_position(
     world.reconfigure(msgspec.structs.replace(RULE, threshold=3, window=60 * SECOND))
     await world.pipeline.put(world.batch(world.error()))
     assert world.store.tables() >= {"positions", "groups"}
+
+
+async def test_rejected_records_are_in_their_batch_s_transaction_and_cost_nothing_where_there_are_none(
+    world: World,
+) -> None:
+    await world.pipeline.put(world.batch('{"torn\n' * 30 + "[]\n"))
+    assert world.store.tables() >= {"positions", "rejected"}
+    (rows,) = (rows for sql, rows in world.store.submitted[-1] if "INTO rejected" in sql)
+    assert len(rows) == 20
+    assert rows[0] == (1, EPOCH, "in", "s", "invalid_json", '{"torn')
+    await world.pipeline.put(world.batch(world.error()))
+    assert not any("rejected" in sql for sql, _ in world.store.submitted[-1])
 
 
 async def test_nothing_is_told_or_acknowledged_before_the_commit(world: World) -> None:

@@ -55,6 +55,11 @@ def load(path: str | Path, env: Mapping[str, str]) -> Loaded:
     return _Loader(Path(path), env).load()
 
 
+def load_admin(path: str | Path, env: Mapping[str, str]) -> tuple[Admin | None, list[Problem]]:
+    """Return a file's `admin` section, and what is wrong with it: whoever asks the daemon need not know its secrets."""
+    return _Loader(Path(path), env).load_admin()
+
+
 class _Loader:
     """One loading. Keeps the files, their sources and the problems as they come in."""
 
@@ -78,6 +83,17 @@ class _Loader:
             config, files=files, warnings=tuple(str(problem) for problem in self._problems)
         )
         return Loaded(config=config, problems=self._problems, files=files)
+
+    def load_admin(self) -> tuple[Admin | None, list[Problem]]:
+        main = Source(str(self._path), self._problems)
+        parsed = self._parse(main, self._path)
+        data = None if parsed is None else parsed.data
+        if isinstance(data, dict):
+            data = {key: value for key, value in data.items() if key == "admin"}
+        root = None if parsed is None else Reader(main, self._env).read(document.Root, {} if data is None else data)
+        admin = None if root is None else self._admin(main, root)
+        wrong = any(problem.severity is Severity.ERROR for problem in self._problems)
+        return None if wrong else admin, self._problems
 
     def _config(self) -> Config | None:
         main = Source(str(self._path), self._problems)
@@ -192,6 +208,7 @@ class _Loader:
             external_url=_external_url(main, root),
             drain=round(root.drain_seconds * SECOND),
             page_budget=(root.page_budget or document.PageBudget()).max_pages_per_hour,
+            quarantine_max=root.quarantine_max,
             strict_permissions=root.strict_permissions,
             rules_files=globs,
         )

@@ -172,6 +172,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     drain: int = 25 * SECOND
     page_budget: int = 60
     """Pages per rolling hour for the whole daemon."""
+    quarantine_max: int = 1000
+    """Rejected records kept over all inputs."""
     strict_permissions: bool = False
     files: tuple[str, ...] = ()
     """Every file that was read: watched for changes."""

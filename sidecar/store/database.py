@@ -3,7 +3,7 @@
 Invariants
 - One daemon per state directory: the lock is held as long as the process lives.
 - A corrupt database is set aside under a new name, never deleted.
-- A database of another version is not touched.
+- A database of an older version is brought up to date in one transaction; one of a newer version is not touched.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import sqlite3
 from importlib.resources import files
 from pathlib import Path
 
-SCHEMA_VERSION = 1
-"""`PRAGMA user_version` of the schema in `schema.sql`."""
+SCHEMA_VERSION = 2
+"""`PRAGMA user_version` of the schema in `schema.sql`. `migrations/N.sql` makes version N of a database of the one
+before it."""
 
 BUSY_SECONDS = 5
 """Somebody may look into the database with a tool of their own; wait that long for them."""
@@ -129,16 +130,25 @@ def _open(path: Path | str, *, exclusive: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         if version == 0:
-            schema = files("sidecar.store").joinpath("schema.sql").read_text()
-            connection.executescript(f"BEGIN;\n{schema}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;")
+            _bring_up(connection, "schema.sql")
         else:
             check = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if check != "ok":
                 raise sqlite3.DatabaseError(check)
+            if version < SCHEMA_VERSION:
+                _bring_up(
+                    connection, *(f"migrations/{number}.sql" for number in range(version + 1, SCHEMA_VERSION + 1))
+                )
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _bring_up(connection: sqlite3.Connection, *scripts: str) -> None:
+    """Run scripts and note the version that they lead to, all or nothing."""
+    sql = "\n".join(files("sidecar.store").joinpath(script).read_text() for script in scripts)
+    connection.executescript(f"BEGIN;\n{sql}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;")
 
 
 def _code(error: sqlite3.Error) -> int | None:

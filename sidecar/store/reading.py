@@ -9,6 +9,7 @@ import msgspec
 from sidecar.config.secrets import Secret
 from sidecar.core.incidents import Incident
 from sidecar.core.outbox import Entry
+from sidecar.core.quarantine import RejectedRecord
 from sidecar.core.state import EngineRow, GroupKey, GroupRow, RuleRow, Snapshot, SourceRow
 
 
@@ -23,6 +24,8 @@ class Stored(msgspec.Struct):
     """Resolved incidents that unsettled notifications are about."""
     secrets: dict[str, Secret]
     last_entry: int
+    rejected: list[RejectedRecord]
+    """The oldest first."""
 
 
 def read(db: sqlite3.Connection) -> Stored:
@@ -65,4 +68,5 @@ def read(db: sqlite3.Connection) -> Stored:
         resolved=resolved,
         secrets={name: Secret(value) for name, value in query("SELECT * FROM secrets")},
         last_entry=query("SELECT COALESCE(MAX(id), 0) FROM outbox").fetchone()[0],
+        rejected=msgspec.convert(query("SELECT * FROM rejected ORDER BY id").fetchall(), list[RejectedRecord]),
     )

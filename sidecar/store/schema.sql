@@ -13,3 +13,8 @@ CREATE INDEX outbox_unsettled ON outbox (id) WHERE settled_at IS NULL;
 CREATE INDEX outbox_incident ON outbox (incident);
 -- PagerDuty keys that open incidents were opened with, by fingerprint: a resolve must use the same key.
 CREATE TABLE secrets (fingerprint TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+-- The last records that could not be decoded, redacted. Ids are consecutive: all up to one are deleted at a time.
+CREATE TABLE rejected (
+  id INTEGER PRIMARY KEY, arrival INTEGER NOT NULL, input TEXT NOT NULL, source TEXT NOT NULL, reason TEXT NOT NULL,
+  sample TEXT NOT NULL
+);

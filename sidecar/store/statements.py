@@ -12,6 +12,7 @@ import msgspec
 from sidecar.config.secrets import Secret
 from sidecar.core.outbox import Entry
 from sidecar.core.position import PositionRow
+from sidecar.core.quarantine import RejectedRecord
 from sidecar.core.state import Changes, GroupKey
 
 Value = str | int | bytes | None
@@ -87,6 +88,15 @@ def for_entries(entries: Iterable[Entry]) -> Iterable[Statement]:
     rows = [(entry.id, entry.incident, entry.settled_at, msgspec.msgpack.encode(entry)) for entry in entries]
     if rows:
         yield "INSERT OR REPLACE INTO outbox VALUES (?, ?, ?, ?)", rows
+
+
+def for_rejected(added: Iterable[RejectedRecord], gone: int) -> Iterable[Statement]:
+    """Yield the statements that keep rejected records, and forget those up to an id."""
+    rows = [msgspec.structs.astuple(record) for record in added]
+    if rows:
+        yield "INSERT OR REPLACE INTO rejected VALUES (?, ?, ?, ?, ?, ?)", rows
+    if gone > 0:
+        yield "DELETE FROM rejected WHERE id <= ?", [(gone,)]
 
 
 def for_secrets(keep: Mapping[str, Secret]) -> Iterable[Statement]:

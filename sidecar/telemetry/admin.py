@@ -1,4 +1,4 @@
-"""The admin listener: metrics and health, open to whoever can reach it.
+"""The admin listener: metrics and health, open to whoever can reach it, and the API (`api.py`), which is not.
 
 `/metrics` for Prometheus, `/healthz` (alive) and `/readyz` (inputs running, store writable, configuration loaded) as
 JSON with a reason for each part. Slow clients are cut, and bodies are not read: nothing here takes one.
@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
+from sidecar.telemetry.api import PREFIX, Api
 from sidecar.telemetry.telemetry import Telemetry
 
 REQUEST_SECONDS: Final = 10.0
@@ -41,13 +42,14 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AdminServer:
-    """Serves metrics and health."""
+    """Serves metrics, health and the API."""
 
-    def __init__(self, *, host: str, port: int, telemetry: Telemetry, health: Callable[[], Health]) -> None:
+    def __init__(self, *, host: str, port: int, telemetry: Telemetry, health: Callable[[], Health], api: Api) -> None:
         """Port 0 takes any free one; `port` is the one taken after `start`."""
         self.host, self.port = host, port
         self._telemetry = telemetry
         self._health = health
+        self._api = api
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -56,6 +58,7 @@ class AdminServer:
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
+        app.add_subapp(PREFIX, self._api.application())
         app.on_response_prepare.append(_name_server)
         runner = web.AppRunner(
             app,

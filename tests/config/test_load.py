@@ -37,6 +37,7 @@ state_dir: state
 external_url: https://alerts.example.com/
 drain_seconds: 2.5
 page_budget: {{max_pages_per_hour: 7}}
+quarantine_max: 0
 """
 
 
@@ -73,6 +74,7 @@ def test_a_whole_configuration_is_loaded(load_text: LoadText, tmp_path: Path) ->
     assert config.external_url == "https://alerts.example.com"
     assert config.drain == 2.5 * SECOND
     assert config.page_budget == 7
+    assert config.quarantine_max == 0
     assert config.files == (str(tmp_path / "sidecar.yaml"),)
 
 

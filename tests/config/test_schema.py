@@ -67,6 +67,8 @@ def test_what_loads_is_valid(load_text: LoadText, config: dict[str, Any]) -> Non
         {"silences": []},
         {"channels": {"a": {"type": "slak"}}},
         {"drain_seconds": "25"},
+        {"quarantine_max": -1},
+        {"quarantine_max": 10_001},
         {"rules": [{}]},
         rules(rule_name="A"),
         rules(countThreshold=3, count_threshold=3, window="5m"),

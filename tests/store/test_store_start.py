@@ -75,6 +75,7 @@ async def test_the_log_beside_an_emptied_database_is_kept_with_it(tmp_path: Path
         "INSERT INTO outbox VALUES (1, 'i', NULL, x'ff'); INSERT INTO incidents SELECT 'i', x'80', NULL",
         "UPDATE positions SET value = 1; INSERT INTO engine VALUES (1, x'')",
         "INSERT INTO sources VALUES (CAST(x'ff' AS TEXT), 1, 1)",
+        "INSERT INTO rejected VALUES (1, 1, 'in', 's', 'torn', x'00')",
         "DROP TABLE outbox",
     ],
 )

@@ -1,4 +1,4 @@
-"""The admin listener answers for metrics and health, and nothing else."""
+"""The admin listener answers for metrics and health."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from sidecar.telemetry.admin import AdminServer, Component, Health
+from sidecar.telemetry.api import Api
 from sidecar.telemetry.log import Log
 from sidecar.telemetry.telemetry import Telemetry
 
@@ -18,7 +19,13 @@ class World:
     def __init__(self) -> None:
         self.health = Health(alive=True, ready=True, components=[])
         telemetry = Telemetry(Log(stream=io.StringIO(), clock=lambda: 0.0))
-        self.server = AdminServer(host="127.0.0.1", port=0, telemetry=telemetry, health=lambda: self.health)
+        self.server = AdminServer(
+            host="127.0.0.1",
+            port=0,
+            telemetry=telemetry,
+            health=lambda: self.health,
+            api=Api([], host="127.0.0.1", token=None),
+        )
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server.port}{path}"

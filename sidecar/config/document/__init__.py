@@ -141,6 +141,14 @@ class Root(Section, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+    quarantine_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10_000,  # they are held in memory, too: up to 4 KiB each
+            description="Rejected records that are kept to be looked at, over all inputs: the last ones. 0 keeps none.",
+        ),
+    ] = 1000
     strict_permissions: Annotated[
         bool,
         Meta(description="Refuse, rather than warn about, files that hold a secret and that others may read."),

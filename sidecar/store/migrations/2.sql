@@ -1,0 +1,4 @@
+CREATE TABLE rejected (
+  id INTEGER PRIMARY KEY, arrival INTEGER NOT NULL, input TEXT NOT NULL, source TEXT NOT NULL, reason TEXT NOT NULL,
+  sample TEXT NOT NULL
+);

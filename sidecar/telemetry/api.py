@@ -1,0 +1,139 @@
+"""The API for commands and scripts: JSON under `/api/v1/`, for whoever has the token.
+
+What there is stands in a table of endpoints; here are authorisation, parameters and the form of answers.
+
+Invariants
+- Without the token nothing is answered, not even that a path does not exist. It is compared in constant time.
+- With no token configured only a listener bound to loopback answers, and only under a name of this machine: a web page
+  whose host name was made to point at 127.0.0.1 must not read logs through somebody's browser.
+- An answer is JSON; a refusal is `{"error": "…"}`, in words for people. An unknown parameter is an error.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+from aiohttp import web
+
+from sidecar.config.addresses import is_loopback
+from sidecar.config.problems import listed
+from sidecar.config.secrets import Secret
+
+PREFIX: Final = "/api/v1"
+
+
+class RefusedError(Exception):
+    """A request that cannot be answered as asked; the message is for people."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One authorised request."""
+
+    path: Mapping[str, str]
+    """The parts of the path that an endpoint's `{name}` stands for."""
+    query: Mapping[str, str]
+    """Only parameters that the endpoint knows, each given once."""
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One path of the API."""
+
+    path: str
+    """Below the prefix, as `incidents/{id}`."""
+    answer: Callable[[Call], Awaitable[object]]
+    """Returns what is written as JSON, or raises `RefusedError`."""
+    method: str = "GET"
+    query: tuple[str, ...] = ()
+    """Names of its parameters."""
+
+
+class Api:
+    """All endpoints, as a part of the admin listener."""
+
+    def __init__(self, endpoints: Iterable[Endpoint], *, host: str, token: Secret | None) -> None:
+        """`host`: the address that the listener is bound to."""
+        self._endpoints = tuple(endpoints)
+        self._token = None if token is None else token.reveal().encode()
+        self._local = is_loopback(host)
+
+    def application(self) -> web.Application:
+        """Return what serves the endpoints below the prefix."""
+        app = web.Application(middlewares=[self._guard])
+        for endpoint in self._endpoints:
+            app.router.add_route(endpoint.method, f"/{endpoint.path}", _handler(endpoint))
+        return app
+
+    @web.middleware
+    async def _guard(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        headers: dict[str, str] = {}
+        try:
+            self._admit(request)
+            return await handler(request)
+        except RefusedError as refusal:
+            status, message = refusal.status, refusal.message
+            if status == 401:
+                headers["WWW-Authenticate"] = 'Bearer realm="luminalog-sidecar"'
+        except web.HTTPNotFound:
+            status, message = 404, "no such path"
+        except web.HTTPMethodNotAllowed as refusal:
+            status, message = 405, f"expected {listed(sorted(refusal.allowed_methods))}"
+            headers["Allow"] = refusal.headers["Allow"]
+        return _json(status, {"error": message}, headers)
+
+    def _admit(self, request: web.Request) -> None:
+        if self._token is None:
+            if not self._local:
+                raise RefusedError(401, "no token is configured, and the listener is not bound to loopback")
+            if not _is_local_name(request.headers.get("Host", "localhost")):
+                raise RefusedError(403, "without `admin.token` the API answers under a loopback name only")
+            return
+        scheme, _, given = request.headers.get("Authorization", "").strip().partition(" ")
+        if scheme.lower() != "bearer":
+            raise RefusedError(401, "a bearer token is needed")
+        if not hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), self._token):
+            raise RefusedError(401, "the token is not valid")
+
+
+def _is_local_name(host: str) -> bool:
+    try:
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
+
+
+def _handler(endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        call = Call(path=dict(request.match_info), query=_query(request, endpoint.query))
+        return _json(200, await endpoint.answer(call))
+
+    return handle
+
+
+def _query(request: web.Request, known: tuple[str, ...]) -> dict[str, str]:
+    query: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name not in known:
+            raise RefusedError(400, f"unknown parameter; known: {', '.join(known) or 'none'}")
+        if name in query:
+            raise RefusedError(400, f"{name}: expected one value, found several")
+        query[name] = value
+    return query
+
+
+def _json(status: int, document: object, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(
+        status=status,
+        body=msgspec.json.encode(document),
+        content_type="application/json",
+        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})},
+    )

@@ -1,0 +1,8 @@
+"""Commands ask the server that the API's tests use."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "telemetry"))

@@ -1,0 +1,15 @@
+-- State of one daemon. `data` columns hold msgpack; times are nanoseconds since the epoch.
+CREATE TABLE positions (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE sources (name TEXT PRIMARY KEY, clock INTEGER NOT NULL, seq INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE groups (rule TEXT NOT NULL, key TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (rule, key)) WITHOUT ROWID;
+CREATE TABLE ended (rule TEXT NOT NULL, key TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (rule, key)) WITHOUT ROWID;
+CREATE TABLE incidents (id TEXT PRIMARY KEY, data BLOB NOT NULL, resolved_at INTEGER);
+CREATE INDEX incidents_open ON incidents (id) WHERE resolved_at IS NULL;
+CREATE INDEX incidents_resolved ON incidents (resolved_at) WHERE resolved_at IS NOT NULL;
+CREATE TABLE rules (name TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE engine (only INTEGER PRIMARY KEY CHECK (only = 1), data BLOB NOT NULL);
+CREATE TABLE outbox (id INTEGER PRIMARY KEY, incident TEXT NOT NULL, settled_at INTEGER, data BLOB NOT NULL);
+CREATE INDEX outbox_unsettled ON outbox (id) WHERE settled_at IS NULL;
+CREATE INDEX outbox_incident ON outbox (incident);
+-- PagerDuty keys that open incidents were opened with, by fingerprint: a resolve must use the same key.
+CREATE TABLE secrets (fingerprint TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
