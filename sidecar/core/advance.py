@@ -14,7 +14,7 @@ Invariants
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import msgspec
 
@@ -41,7 +41,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     clock: int | None
     """Where the source's clock stands behind the batch; None: the batch held no record."""
     got_bytes: bool
-    matches: tuple[Match, ...] = ()
+    matches: Collection[Match] = ()
 
 
 class Engine:

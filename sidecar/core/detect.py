@@ -5,7 +5,7 @@ Pure but for what the stream has not finished yet (lines, joins), which belongs 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Protocol
 
 import msgspec
@@ -49,7 +49,7 @@ class ByteStream(Protocol):
 class Detection(msgspec.Struct, frozen=True, kw_only=True):
     """What a batch held."""
 
-    matches: tuple[Match, ...]
+    matches: Collection[Match]
     clock: int | None
     """Where the source's clock stands: time of the last record, or the wall clock with nothing left to read."""
     consumed: Consumed
@@ -102,22 +102,6 @@ class Detector:
             stats=stats,
             zone_offset=zone_offset,
         )
-
-
-def combined(detections: Sequence[Detection]) -> Detection:
-    """Return what the pieces of one request, at least one, came to together."""
-    stats = StreamStats()
-    for detection in detections:
-        stats.add(detection.stats)
-    clocks = [detection.clock for detection in detections if detection.clock is not None]
-    offsets = [detection.zone_offset for detection in detections if detection.zone_offset is not None]
-    return Detection(
-        matches=tuple(match for detection in detections for match in detection.matches),
-        clock=clocks[-1] if clocks else None,
-        consumed=detections[-1].consumed,
-        stats=stats,
-        zone_offset=offsets[-1] if offsets else None,
-    )
 
 
 def _match(rule: Rule, item: Decoded, *, clearing: bool) -> Match:

@@ -16,7 +16,7 @@ from functools import lru_cache
 import msgspec
 
 from sidecar.core.levels import Level
-from sidecar.core.match import Match
+from sidecar.core.match import Match, line_digest
 from sidecar.core.notification import Kind
 from sidecar.core.redact import redact
 from sidecar.core.rule import Rule
@@ -231,8 +231,8 @@ def dedup_key(match: Match, source: str) -> str:
     do not share (and then resolve) one alert. 42 characters; PagerDuty allows 255.
     """
     digest = hashlib.blake2b(digest_size=16, person=b"luminalog-dedup")
-    for part in (match.rule, *match.group, str(match.time), source, match.sample.line or match.sample.message):
-        raw = part.encode("utf-8", "surrogatepass")
+    named = (match.rule, *match.group, str(match.time), source)
+    for raw in (*(part.encode("utf-8", "surrogatepass") for part in named), line_digest(match)):
         digest.update(len(raw).to_bytes(8, "big"))
         digest.update(raw)
     return DEDUP_PREFIX + digest.hexdigest()

@@ -1,6 +1,8 @@
 """The last records that could not be decoded, so that people can see what was rejected, and by which input.
 
 The store keeps the same ones: each batch's transaction writes those that it adds and deletes those that they push out.
+They are shown from here, not read from the database: that works while a disk hangs, with no state directory, and
+without a second connection.
 
 Invariants
 - Ids are consecutive and rise, so the bound is held by deleting all up to one id, whatever a transaction adds.

@@ -240,6 +240,16 @@ class RequestAnswered(Event, frozen=True, kw_only=True):
         return self.severity if self.reason else None
 
 
+class RequestFailed(Event, frozen=True, kw_only=True):
+    """A request met something that its input does not know how to handle: a defect of this program."""
+
+    severity = Severity.ERROR
+    text = "a request could not be handled: please report this"
+    cause = ("input", "error")
+    input: str
+    error: str
+
+
 class RequestRepeated(Event, frozen=True, kw_only=True):
     """A client sent a request again that had been counted: it had not heard the answer."""
 

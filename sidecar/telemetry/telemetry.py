@@ -28,7 +28,7 @@ from sidecar.telemetry import events
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import Log
 
-HTTP_CODES = ("200", "400", "401", "403", "404", "405", "408", "413", "415", "503")
+HTTP_CODES = ("200", "400", "401", "403", "404", "405", "413", "415", "503")
 """Every status that the HTTP input answers with."""
 
 SECONDS_TO_PAGE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)

@@ -7,10 +7,9 @@ matter), in `x-api-key`, or in the body of a LuminaLog request. Several may be v
 from __future__ import annotations
 
 import base64
-import binascii
 import enum
 import hmac
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from sidecar.config.addresses import is_loopback
 from sidecar.config.secrets import Secret
@@ -45,10 +44,10 @@ class Gate:
         if not self._tokens:
             local = peer is None or is_loopback(peer.removeprefix("::ffff:"))
             return Access.GRANTED if local or self._anonymous else Access.NOT_LOCAL
-        given = _given(headers)
-        if given is None:
+        given = list(_given(headers))
+        if not given:
             return Access.UNKNOWN
-        return Access.GRANTED if self.accepts(given) else Access.WRONG
+        return Access.GRANTED if any(self.accepts(token) for token in given) else Access.WRONG
 
     def accepts(self, token: str) -> bool:
         """Whether a token is one of ours. Every one is compared, in constant time."""
@@ -59,20 +58,21 @@ class Gate:
         return found
 
 
-def _given(headers: Mapping[str, str]) -> str | None:
+def _given(headers: Mapping[str, str]) -> Iterator[str]:
+    """Yield every token that the headers hold: what stands between us and the client may have added its own."""
     key = headers.get("x-api-key")
     if key:
-        return key.strip()
+        yield key.strip()
     scheme, _, value = headers.get("authorization", "").strip().partition(" ")
     match scheme.lower():
         case "bearer" | "token" | "splunk":
-            return value.strip()
+            yield value.strip()
         case "basic":
             try:
-                return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2]
-            except (binascii.Error, UnicodeDecodeError):
-                return ""
+                yield base64.b64decode(value.strip(), validate=True).decode().partition(":")[2]
+            except ValueError:  # no base64, or no text
+                yield ""
         case "":
-            return None
+            return
         case _:
-            return ""
+            yield ""

@@ -2,17 +2,19 @@
 
 A client whose connection breaks before it has our answer sends the same bytes again. So the transaction that commits a
 request also notes its digest, and the note stays until something shows that the client got the answer: its next request
-on that connection, or an orderly close behind the answer. Else it stays for ten minutes, also across a restart.
+on that connection, or an orderly close behind the answer. Else it stays for ten minutes from the commit on, and after a
+restart for ten minutes from that.
 
 Invariants
-- At most `MAX_NOTES` are kept; the oldest go first, counted by the caller.
+- At most `MAX_NOTES` committed ones are kept; the oldest go first, counted by the caller.
+- What has not committed yet is never forgotten: with a full disk that takes as long as it takes.
 - A digest covers path, tag and body as sent: the same bytes under another tag are another request.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -57,10 +59,11 @@ class RequestDigest:
 class Doubts:
     """The requests of one input that are in doubt."""
 
-    def __init__(self, input_name: str, rows: Mapping[str, bytes]) -> None:
+    def __init__(self, input_name: str, rows: Mapping[str, bytes], now: int) -> None:
         """Start from the store's rows, those of others included: after a restart all are in doubt."""
         self._prefix = f"http/{input_name}/"
-        self._settled: list[str] = []
+        self._settled: dict[str, None] = {}
+        self._forgotten = 0
         notes: dict[str, Note] = {}
         for key, value in rows.items():
             if key.startswith(self._prefix):
@@ -68,48 +71,57 @@ class Doubts:
                 try:
                     notes[name] = _decode(value)
                 except msgspec.MsgspecError:
-                    self._settled.append(name)
-        self._notes = dict(sorted(notes.items(), key=lambda item: item[1].at))
+                    self._settled[name] = None
+        self._notes = notes
+        self._since = dict.fromkeys(sorted(notes, key=lambda name: notes[name].at), now)
+        """Since when each of them is in doubt, the oldest first; what has not committed is not among them."""
 
     def __len__(self) -> int:
         return len(self._notes)
 
     def find(self, name: str) -> Note | None:
-        """Return what a request came to, if it is in doubt."""
-        return self._notes.get(name)
+        """Return what a request came to, if that has been committed and is in doubt."""
+        return self._notes[name] if name in self._since else None
 
     def add(self, name: str, note: Note) -> PositionRow:
-        """Put a request in doubt; return the row for its transaction."""
+        """Note a request; return the row for its transaction. It is in doubt for as long as that has not committed."""
         self._notes[name] = note
+        self._settled.pop(name, None)  # or its end would take the new row along
         return PositionRow(key=self._prefix + name, value=msgspec.msgpack.encode(note))
+
+    def committed(self, name: str, now: int) -> None:
+        """The request has been committed, and may be answered."""
+        self._since[name] = now
+        while len(self._since) > MAX_NOTES:
+            self.settle(next(iter(self._since)))
+            self._forgotten += 1
 
     def settle(self, name: str) -> None:
         """The client has heard."""
-        if self._notes.pop(name, None) is not None:
-            self._settled.append(name)
+        if self._since.pop(name, None) is not None:
+            del self._notes[name]
+            self._settled[name] = None
 
     def expire(self, now: int) -> int:
-        """Forget what is old; return how many more had to go because there are too many."""
-        for name, note in list(self._first(len(self._notes))):
+        """Forget what is old; return how many more had to go since the last call because there were too many."""
+        while self._since:
+            name, since = next(iter(self._since.items()))
             # A clock that was set back ends nothing early; one that was set forward may.
-            if note.at > now - KEPT:
+            if since > now - KEPT:
                 break
             self.settle(name)
-        surplus = max(0, len(self._notes) - MAX_NOTES)
-        for name, _ in list(self._first(surplus)):
-            self.settle(name)
-        return surplus
+        forgotten, self._forgotten = self._forgotten, 0
+        return forgotten
+
+    @property
+    def has_settled(self) -> bool:
+        """Whether deletions are due."""
+        return bool(self._settled)
 
     def take_settled(self) -> list[PositionRow]:
         """Return the deletions that are due since the last call, for the next transaction."""
-        settled, self._settled = self._settled, []
+        settled, self._settled = self._settled, {}
         return [PositionRow(key=self._prefix + name, value=None) for name in settled]
-
-    def _first(self, count: int) -> Iterator[tuple[str, Note]]:
-        for number, item in enumerate(self._notes.items()):
-            if number >= count:
-                return
-            yield item
 
 
 _decode = msgspec.msgpack.Decoder(Note).decode

@@ -17,8 +17,8 @@ import cramjam
 from backports import zstd
 from isal import isal_zlib
 
-PIECE = 256 * 1024
-"""Bytes yielded at once: what the pipeline takes well."""
+PIECE = 64 * 1024
+"""Bytes yielded at once: between them others have their turn, also where a line has ten bytes."""
 
 MAX_WINDOW_LOG = 23
 """Zstandard frames may ask for a window of 8 MiB (RFC 8878 asks decoders for no more)."""

@@ -21,6 +21,10 @@ class HttpReport:
         """A request was answered; with a reason, refused."""
         self._telemetry.emit(events.RequestAnswered(input=self._name, status=status, reason=reason))
 
+    def failed(self, error: str) -> None:
+        """A request met a defect."""
+        self._telemetry.emit(events.RequestFailed(input=self._name, error=error))
+
     def repeated(self) -> None:
         """A request was recognised as one that was counted before."""
         self._telemetry.emit(events.RequestRepeated(input=self._name))

@@ -1,58 +1,47 @@
 """Receives logs over HTTP: Fluent Bit, Vector, Fluentd, curl; LuminaLog's SDKs; OpenTelemetry.
 
 A request is judged while its body comes in, decided in one step when it is complete, and answered 2xx only after the
-commit. Whatever a retry can mend is answered 503 (never 429: LuminaLog's SDK would drop its logs), so that clients keep
-what we could not take; 4xx says that no retry will help.
+commit. What a retry can mend is answered 503, so that clients keep what we could not take; see `answers`.
 
 Invariants
-- At most `MAX_UNDER_WAY` bodies are read at once, and `MAX_HELD` of those that must be held whole.
 - A body that is not complete decides nothing. A repeated one is answered as the first was, and not counted again.
-- No answer has 4,096 bytes: Fluent Bit takes a longer one for a failure.
+- What waits for its commit holds no turn and no records, so that any number of requests share a transaction.
+- When asked to stop, every request under way is answered: 2xx if it commits soon, else 503.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 from urllib.parse import unquote
 
-import msgspec
 from aiohttp import web
 
 from sidecar.config.model import HttpInput
-from sidecar.core.decode.base import Rejected
-from sidecar.core.decode.bodies import BodyStream, Endpoint, Kind
+from sidecar.core.decode.bodies import BodyStream, Endpoint
 from sidecar.core.decode.containers import container_of
-from sidecar.core.decode.otlp import json_answer, protobuf_answer
-from sidecar.core.detect import Detection, combined
 from sidecar.core.position import PositionRow
 from sidecar.core.times import SECOND
 from sidecar.inputs.base import Batch, Judge
+from sidecar.inputs.http.accepting import Door
+from sidecar.inputs.http.answers import RefusedError, answer, reasons, refusal
 from sidecar.inputs.http.auth import Access, Gate
+from sidecar.inputs.http.bodies import Bodies, Read
 from sidecar.inputs.http.connections import Connection, Connections
 from sidecar.inputs.http.doubts import Doubts, Note, RequestDigest
-from sidecar.inputs.http.inflate import BrokenBodyError, InflatedTooLargeError, Inflater, UnknownEncodingError
-
-MAX_UNDER_WAY = 16
-"""Bodies read at once: each holds a block and its matches. A Fluent Bit has a dozen requests under way."""
-
-MAX_HELD = 2
-"""Bodies held whole at once (one document, or snappy's one block): the largest has 256 MiB."""
-
-TURN_SECONDS = 10.0
-"""How long a request waits for its turn before it is told to come again."""
-
-STALL_SECONDS = 30.0
-"""A client that sends nothing for so long in the middle of a body is cut."""
-
-BODY_SECONDS = 120.0
-"""For a whole body: 64 MiB at 5 Mbit/s. Fluent Bit gives up after 60 s without an answer."""
+from sidecar.inputs.http.turns import Waits
+from sidecar.telemetry.defects import traced
 
 COMMIT_SECONDS = 20.0
 """For a commit. It goes on behind a 503, and the repetition is recognised."""
+
+STOP_SECONDS = 5.0
+"""How long a stop waits for commits. The daemon drains its inputs for half of `drain_seconds`."""
+
+LOOK_SECONDS = 1.0
+"""How often connections are looked after: limits are kept this precisely."""
 
 SILENT_SECONDS = 60
 """A source that sent nothing for so long has nothing to send: the wall clock is its own."""
@@ -61,7 +50,6 @@ MAX_SOURCES = 10_000
 """Tags told apart: they come from clients. More share one source."""
 
 MAX_TAG = 200
-RETRY_AFTER = "2"
 
 
 class HttpEvents(Protocol):
@@ -73,6 +61,9 @@ class HttpEvents(Protocol):
     def answered(self, status: int, reason: str) -> None:
         """A request was answered; with a reason, refused."""
 
+    def failed(self, error: str) -> None:
+        """A request met a defect."""
+
     def repeated(self) -> None:
         """A request was recognised as one that was counted before."""
 
@@ -81,17 +72,6 @@ class HttpEvents(Protocol):
 
     def forgot_request(self, count: int) -> None:
         """So many requests in doubt were forgotten early: there are too many."""
-
-
-class RefusedError(Exception):
-    """A request that is not taken."""
-
-    def __init__(self, status: int, message: str, *, close: bool = False) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.close = close
-        """Whether the rest of the body is not worth reading."""
 
 
 class HttpListener:
@@ -117,36 +97,39 @@ class HttpListener:
         self._clock = clock
         self._events = events
         self._gate = Gate(config.tokens, allow_anonymous=config.allow_anonymous)
-        self._doubts = Doubts(config.name, positions)
+        self._doubts = Doubts(config.name, positions, clock())
         self._deciding: dict[str, asyncio.Future[Note]] = {}
-        self._under_way = asyncio.Semaphore(MAX_UNDER_WAY)
-        self._held = asyncio.Semaphore(MAX_HELD)
+        self._bodies = Bodies(config.max_body_bytes, config.max_inflated_bytes, clock)
+        self._handling: set[asyncio.Task[object]] = set()
+        self._committing = Waits()
         self._heard_from: dict[str, int] = {}
-        self._stopping = False
         self._sink: Judge | None = None
-        self._runner: web.ServerRunner | None = None
 
     async def run(self, sink: Judge) -> None:
         """Listen until cancelled. Raises OSError if the address cannot be used."""
         self._sink = sink
-        connections = Connections(self._handle, heard=self._doubts.settle, refused=self._events.refused_connection)
-        self._runner = web.ServerRunner(connections, handle_signals=False, shutdown_timeout=2)
+        connections = Connections(self._handle, heard=self._doubts.settle, failed=self._failed)
+        door = Door(
+            connections,
+            inside=lambda: len(connections.connections),
+            refused=self._events.refused_connection,
+            tls=await asyncio.to_thread(tls_context, self._config),
+        )
         try:
-            await self._runner.setup()
-            site = web.TCPSite(
-                self._runner, self._config.host, self._config.port, ssl_context=tls_context(self._config), backlog=1024
-            )
-            await site.start()
-            self.port = self._runner.addresses[0][1]
+            self.port = await door.open(self._config.host, self._config.port)
             self.looked = True
-            self._events.listening(f"{self._config.host}:{self.port}")
+            host = self._config.host
+            self._events.listening(f"{f'[{host}]' if ':' in host else host}:{self.port}")
             while True:
-                await asyncio.sleep(1)
-                connections.cut_dawdlers()
-                await self._tidy(sink)
+                await asyncio.sleep(LOOK_SECONDS)
+                connections.look_after()
+                self._bodies.make_room()
+                if not sink.congested:
+                    await self._tidy(sink)
         finally:
             self.looked = False
-            await self._close()
+            await door.close()
+            await self._stop(connections)
 
     async def drain(self, sink: Judge) -> None:
         """`run` has ended, and answered what was complete; clients keep what was not."""
@@ -164,19 +147,23 @@ class HttpListener:
     def close(self) -> None:
         """Nothing is open but what `run` has closed."""
 
-    async def _close(self) -> None:
-        runner, self._runner = self._runner, None
-        self._stopping = True
-        if runner is not None:
-            await runner.cleanup()
-        self._stopping = False
+    async def _stop(self, connections: Connections) -> None:
+        """Answer what is under way, and close all connections."""
+        connections.patience = min(connections.patience, 1.0)
+        self._bodies.end()
+        if self._handling:
+            await asyncio.wait(self._handling, timeout=STOP_SECONDS)
+        self._committing.end()
+        if self._handling:
+            await asyncio.wait(self._handling, timeout=STOP_SECONDS)
+        connections.pre_shutdown()
+        await connections.shutdown(1)
 
     async def _tidy(self, sink: Judge) -> None:
         """Forget requests that are in doubt no longer."""
-        if surplus := self._doubts.expire(self._clock()):
-            self._events.forgot_request(surplus)
-        rows = self._doubts.take_settled()
-        if rows:
+        if forgotten := self._doubts.expire(self._clock()):
+            self._events.forgot_request(forgotten)
+        if self._doubts.has_settled:
             await sink.put(
                 Batch(
                     input=self.name,
@@ -185,7 +172,7 @@ class HttpListener:
                     data=b"",
                     arrival=self._clock(),
                     at_end=False,
-                    positions=lambda _: rows,
+                    positions=lambda _: self._doubts.take_settled(),
                 )
             )
 
@@ -194,20 +181,37 @@ class HttpListener:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = request.protocol
         assert isinstance(connection, Connection)
-        connection.next_request()
-        name: str | None = None
+        task = asyncio.current_task()
+        assert task is not None
+        self._handling.add(task)
+        task.add_done_callback(self._handling.discard)
         try:
             endpoint, tag = self._route(request)
-            self._admit(request)
-            async with self._turn(request, endpoint):
-                name, note = await self._take(request, endpoint, tag)
-            response, reason = _answer(note), ""
-        except RefusedError as refusal:
-            response, reason = _refusal(refusal), refusal.message
-        self._events.answered(response.status, reason)
-        await response.prepare(request)
-        await response.write_eof()
-        connection.answered = name
+            name, note = await self._take(request, endpoint, tag, stranger=self._admit(request, endpoint))
+        except RefusedError as refused:
+            response = self._refuse(refused)
+        except Exception as error:  # a defect, which the client can do nothing about
+            response = self._failed(500, error)
+        else:
+            self._events.answered(200, "")
+            response = answer(note)
+            connection.answers(name)
+        if not request.content.is_eof():
+            response.force_close()
+        return response
+
+    def _refuse(self, refused: RefusedError) -> web.Response:
+        self._events.answered(refused.status, refused.message)
+        return refusal(refused)
+
+    def _failed(self, status: int, error: BaseException | None) -> web.Response:
+        """Return the answer to what is no request, or has met a defect."""
+        if status == 400:
+            response = self._refuse(RefusedError(400, "what came is not HTTP as it should be"))
+        else:
+            self._events.failed("unknown" if error is None else traced(error))
+            response = self._refuse(RefusedError(503, "a defect; see the daemon's log"))
+        response.force_close()
         return response
 
     def _route(self, request: web.BaseRequest) -> tuple[Endpoint, str]:
@@ -221,42 +225,31 @@ class HttpListener:
         elif path.startswith("/ingest/") and "/" not in path[len("/ingest/") :]:
             endpoint, tag = Endpoint.INGEST, unquote(path[len("/ingest/") :])
         else:
-            raise RefusedError(404, "no such endpoint: expected /, /ingest, /ingest/{tag} or /v1/logs", close=True)
+            raise RefusedError(404, "no such endpoint: expected /, /ingest, /ingest/{tag} or /v1/logs")
         if request.method not in ("POST", "PUT"):
-            raise RefusedError(405, "expected POST or PUT", close=True)
+            raise RefusedError(405, "expected POST or PUT")
         return endpoint, "".join(character for character in tag[:MAX_TAG] if character.isprintable())
 
-    def _admit(self, request: web.BaseRequest) -> None:
-        """Refuse what is not to be read at all."""
+    def _admit(self, request: web.BaseRequest, endpoint: Endpoint) -> bool:
+        """Refuse what is not to be read at all. Return whether a token is still to be found in the body."""
         peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-        match self._gate.check(_headers(request), peer[0] if isinstance(peer, tuple) else None):
+        access = self._gate.check(_headers(request), peer[0] if isinstance(peer, tuple) else None)
+        match access:
             case Access.WRONG:
-                raise RefusedError(401, "the token is not valid", close=True)
+                raise RefusedError(401, "the token is not valid")
             case Access.NOT_LOCAL:
-                raise RefusedError(403, "no tokens are configured: only this machine may send", close=True)
-            case Access.UNKNOWN if request.rel_url.raw_path.rstrip("/") != "/v1/logs":
-                raise RefusedError(401, "a token is needed", close=True)
-        if self._sink is None or self._stopping or self._sink.congested:
-            raise RefusedError(503, "not able to record logs right now", close=True)
-        if (request.content_length or 0) > self._config.max_body_bytes:
-            raise RefusedError(413, f"the body is larger than {self._config.max_body_bytes} bytes", close=True)
+                raise RefusedError(403, "no tokens are configured: only this machine may send")
+            case Access.UNKNOWN if endpoint is not Endpoint.LOGS:
+                raise RefusedError(401, "a token is needed")
+        if self._sink is None or self._sink.congested:
+            raise RefusedError(503, "not able to record logs right now")
+        stranger = access is Access.UNKNOWN
+        self._bodies.check_size(request.content_length or 0, stranger=stranger)
+        return stranger
 
-    @contextlib.asynccontextmanager
-    async def _turn(self, request: web.BaseRequest, endpoint: Endpoint) -> AsyncIterator[None]:
-        """Wait until there is room for another body."""
-        whole = endpoint is Endpoint.LOGS or "snappy" in request.headers.get("Content-Encoding", "").lower()
-        async with contextlib.AsyncExitStack() as stack:
-            try:
-                async with asyncio.timeout(TURN_SECONDS):
-                    await stack.enter_async_context(self._under_way)
-                    # Small documents need no turn of their own: only large ones add up.
-                    if whole and (request.content_length or self._config.max_body_bytes) > 1024 * 1024:
-                        await stack.enter_async_context(self._held)
-            except TimeoutError:
-                raise RefusedError(503, "too many requests are under way", close=True) from None
-            yield
-
-    async def _take(self, request: web.BaseRequest, endpoint: Endpoint, tag: str) -> tuple[str, Note]:
+    async def _take(
+        self, request: web.BaseRequest, endpoint: Endpoint, tag: str, *, stranger: bool
+    ) -> tuple[str, Note]:
         """Read, judge and commit a request. Return its name and what it came to."""
         assert self._sink is not None
         sink = self._sink
@@ -267,112 +260,59 @@ class HttpListener:
             endpoint=endpoint,
             around=container.fields() if container is not None else None,
         )
-        digest = RequestDigest(request.rel_url.raw_path, tag)
-        detector = sink.detector(body)
-        arrival = self._clock()
-        detections = []
-        size = 0
+        digest, detector = RequestDigest(request.rel_url.raw_path, tag), sink.detector(body)
+        async with self._bodies.read(request, detector, digest, stranger=stranger) as read:
+            arrival = read.arrival
+            if read.torn:
+                body.torn(arrival)
+                read.gathering.add(detector.judge(b"", arrival=arrival, at_end=False))  # what was just counted
+            if stranger and not (body.api_key is not None and self._gate.accepts(body.api_key)):
+                raise RefusedError(401, "a token is needed")
+            rejected = {str(reason): count for reason, count in body.rejected.items()}
+            name, note = digest.name(), Note(arrival, body.taken, rejected, body.kind.name)
+            decided = self._decide(sink, name, note, self._source(tag), read)
+            if body.taken == 0 and rejected:
+                raise RefusedError(400, f"nothing in the body could be read: {reasons(rejected)}")
+        if decided is None:
+            return name, self._doubts.find(name) or note
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                async for piece in self._pieces(request, digest):
-                    size += len(piece)
-                    detections.append(detector.judge(piece, arrival=arrival, at_end=False))
-                    await asyncio.sleep(0)
-            detections.append(detector.judge(b"", arrival=arrival, at_end=False, final=True))
-        except TimeoutError:
-            raise RefusedError(408, "the body took too long", close=True) from None
-        except BrokenBodyError:
-            detections.append(detector.judge(b"", arrival=arrival, at_end=False, final=True))
-            body.torn(arrival)
-        if not self._is_granted(request, body):
-            raise RefusedError(401, "a token is needed", close=True)
-        if body.taken == 0 and body.rejected:
-            raise RefusedError(400, f"nothing in the body could be read: {_reasons(body.rejected)}")
-        name = digest.name()
-        note = Note(
-            arrival, body.taken, {str(reason): count for reason, count in body.rejected.items()}, body.kind.name
-        )
-        return name, await self._decide(sink, name, note, self._source(tag), arrival, size, combined(detections))
-
-    def _is_granted(self, request: web.BaseRequest, body: BodyStream) -> bool:
-        """Whether a request without a token in its head has one in its body, if one is needed."""
-        if not self._gate.has_tokens or self._gate.check(_headers(request), None) is Access.GRANTED:
-            return True
-        return body.api_key is not None and self._gate.accepts(body.api_key)
-
-    async def _decide(
-        self, sink: Judge, name: str, note: Note, source: str, arrival: int, size: int, detection: Detection
-    ) -> Note:
-        """Commit a request, unless it was committed before."""
-        known = self._doubts.find(name)
-        if known is not None:
-            self._events.repeated()
-            return known
-        future = self._deciding.get(name)
-        if future is None:
-            if note.taken == 0:
-                return note  # an empty body changes nothing
-            future = self._deciding[name] = asyncio.get_running_loop().create_future()
-            row = self._doubts.add(name, note)
-            rows = [row, *self._doubts.take_settled()]
-            batch = Batch(
-                input=self.name,
-                source=source,
-                stream=source,
-                data=b"",
-                arrival=arrival,
-                at_end=False,
-                size=size,
-                positions=lambda _: rows,
-            )
-            self._heard_from[source] = arrival
-            commit = sink.decide(batch, detection)
-            commit.add_done_callback(lambda _: self._decided(name, note))
-        else:
-            self._events.repeated()
-        try:
-            async with asyncio.timeout(COMMIT_SECONDS):
-                return await asyncio.shield(future)
+            async with self._committing.at_most(COMMIT_SECONDS):
+                return name, await asyncio.shield(decided)
         except TimeoutError:
             raise RefusedError(503, "the logs could not be recorded in time") from None
 
+    def _decide(self, sink: Judge, name: str, note: Note, source: str, read: Read) -> asyncio.Future[Note] | None:
+        """Decide a request, unless it was decided before. Return what is done when it has committed; None: it has."""
+        future = self._deciding.get(name)
+        if future is not None or self._doubts.find(name) is not None:
+            self._events.repeated()
+            return future
+        if note.taken == 0 and not note.rejected:
+            return None  # an empty body changes nothing
+        rows = self._doubts.take_settled()
+        if note.taken > 0:  # else nothing is counted that could be counted twice
+            rows.append(self._doubts.add(name, note))
+        batch = Batch(
+            input=self.name,
+            source=source,
+            stream=source,
+            data=b"",
+            arrival=note.at,
+            at_end=False,
+            size=read.size,
+            positions=lambda _: rows,
+        )
+        self._heard_from[source] = note.at
+        commit = sink.decide(batch, read.gathering.whole())
+        if note.taken == 0:
+            return None
+        future = self._deciding[name] = asyncio.get_running_loop().create_future()
+        commit.add_done_callback(lambda _: self._decided(name, note))
+        return future
+
     def _decided(self, name: str, note: Note) -> None:
-        future = self._deciding.pop(name, None)
-        if future is not None and not future.done():
-            future.set_result(note)
-
-    async def _pieces(self, request: web.BaseRequest, digest: RequestDigest) -> AsyncIterator[bytes]:
-        """Yield the inflated body. Raises `RefusedError`, `BrokenBodyError`."""
-        try:
-            inflater = Inflater(request.headers.get("Content-Encoding", ""), self._config.max_inflated_bytes)
-        except UnknownEncodingError:
-            raise RefusedError(
-                415, "unknown Content-Encoding: expected gzip, deflate, zstd or snappy", close=True
-            ) from None
-        size = 0
-        try:
-            await _invite(request)
-            while chunk := await self._read(request):
-                size += len(chunk)
-                if size > self._config.max_body_bytes:
-                    raise RefusedError(413, f"the body is larger than {self._config.max_body_bytes} bytes", close=True)
-                digest.update(chunk)
-                for piece in inflater.feed(chunk):
-                    yield piece
-            for piece in inflater.finish():
-                yield piece
-        except InflatedTooLargeError:
-            message = f"the body inflates to more than {self._config.max_inflated_bytes} bytes"
-            raise RefusedError(413, message, close=True) from None
-
-    async def _read(self, request: web.BaseRequest) -> bytes:
-        try:
-            async with asyncio.timeout(STALL_SECONDS):
-                return await request.content.readany()
-        except TimeoutError:
-            raise RefusedError(408, "nothing came for too long", close=True) from None
-        except (web.RequestPayloadError, OSError):
-            raise RefusedError(400, "the body ended before it was complete", close=True) from None
+        self._doubts.committed(name, self._clock())
+        self._deciding.pop(name).set_result(note)
 
     def _source(self, tag: str) -> str:
         source = f"http:{self.name}/{tag}"
@@ -393,60 +333,10 @@ def tls_context(config: HttpInput) -> ssl.SSLContext | None:
     return context
 
 
-async def _invite(request: web.BaseRequest) -> None:
-    """Tell a client that waits for leave to send its body (RFC 9110, 10.1.1; curl does for large ones)."""
-    if request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-
 def _media_type(request: web.BaseRequest) -> str:
-    """Return the first Content-Type that is given, without parameters: some clients send two."""
-    first = request.headers.get("Content-Type", "").partition(",")[0]
-    return first.partition(";")[0].strip().lower()
+    """Return the Content-Type without parameters."""
+    return request.headers.get("Content-Type", "").partition(";")[0].partition(",")[0].strip().lower()
 
 
 def _headers(request: web.BaseRequest) -> dict[str, str]:
     return {name.lower(): value for name, value in request.headers.items()}
-
-
-def _reasons(rejected: Mapping[Rejected, int] | Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in rejected.items())
-
-
-def _answer(note: Note) -> web.Response:
-    """Return the answer to a request that was committed, in its client's own terms."""
-    rejected = sum(note.rejected.values())
-    reasons = _reasons(note.rejected)
-    document: dict[str, object]
-    match note.kind:
-        case Kind.OTLP_PROTOBUF.name:
-            return web.Response(body=protobuf_answer(rejected, reasons), content_type="application/x-protobuf")
-        case Kind.OTLP_JSON.name:
-            document = json_answer(rejected, reasons)
-        case Kind.LUMINALOG.name:
-            document = {"message": f"Logs ingested; rejected: {reasons}" if rejected else "Logs ingested"}
-            document["processed"] = note.taken
-        case _:
-            document = {"accepted": note.taken, "rejected": rejected}
-            if rejected:
-                document["reasons"] = note.rejected
-    return web.Response(body=msgspec.json.encode(document), content_type="application/json")
-
-
-def _refusal(refusal: RefusedError) -> web.Response:
-    headers = {}
-    if refusal.status == 503:
-        headers["Retry-After"] = RETRY_AFTER
-    if refusal.status == 401:
-        headers["WWW-Authenticate"] = 'Bearer realm="luminalog-sidecar", Basic realm="luminalog-sidecar"'
-    if refusal.status == 405:
-        headers["Allow"] = "POST, PUT"
-    response = web.Response(
-        status=refusal.status,
-        body=msgspec.json.encode({"error": refusal.message}),
-        content_type="application/json",
-        headers=headers,
-    )
-    if refusal.close:
-        response.force_close()
-    return response

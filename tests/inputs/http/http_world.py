@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -36,7 +37,9 @@ class Judge:
         self.congested = False
         self.works = True
         self.decided: list[tuple[Batch, Detection]] = []
-        self.waiting: list[asyncio.Future[None]] = []
+        self.waiting: list[tuple[Batch, asyncio.Future[None]]] = []
+        self.committed = 0
+        """Records that are counted for good."""
 
     async def put(self, batch: Batch) -> None:
         self._write(batch)
@@ -50,12 +53,27 @@ class Judge:
     def decide(self, batch: Batch, detection: Detection) -> asyncio.Future[None]:
         self.decided.append((batch, detection))
         commit: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiting.append((batch, commit))
         if self.works:
-            self._write(batch)
-            commit.set_result(None)
-        else:
-            self.waiting.append(commit)
+            self.commit()
         return commit
+
+    def commit(self) -> None:
+        """Commit all that waits for it."""
+        for batch, commit in self.waiting:
+            self._write(batch)
+            self.committed += 1
+            commit.set_result(None)
+        self.waiting.clear()
+
+    def crash(self) -> None:
+        """Lose what has not been committed."""
+        self.waiting.clear()
+
+    async def asked(self, count: int = 1) -> None:
+        """Wait until so many decisions wait for their commit."""
+        while len(self.waiting) < count:
+            await asyncio.sleep(0)
 
     @property
     def matches(self) -> list[Match]:
@@ -74,6 +92,7 @@ class Events:
 
     def __init__(self) -> None:
         self.statuses: list[int] = []
+        self.reasons: list[str] = []
         self.repetitions = self.refused = self.forgotten = 0
 
     def listening(self, address: str) -> None: ...
@@ -81,6 +100,10 @@ class Events:
     def answered(self, status: int, reason: str) -> None:
         assert bool(reason) is (status != 200)
         self.statuses.append(status)
+        self.reasons.append(reason)
+
+    def failed(self, error: str) -> None:
+        raise AssertionError(error)
 
     def repeated(self) -> None:
         self.repetitions += 1
@@ -120,9 +143,14 @@ class World:
             task.cancel()
             await asyncio.wait({task})
 
-    async def client(self, listener: HttpListener) -> Client:
+    async def heard(self) -> None:
+        """Wait until nothing is in doubt any more."""
+        while any(key.startswith("http/") for key in self.rows):
+            await asyncio.sleep(0.01)
+
+    async def client(self, listener: HttpListener, tls: ssl.SSLContext | None = None) -> Client:
         """Connect."""
-        client = Client(*await asyncio.open_connection("127.0.0.1", listener.port))
+        client = Client(*await asyncio.open_connection("127.0.0.1", listener.port, ssl=tls))
         self.clients.append(client)
         return client
 
@@ -135,9 +163,19 @@ class Client:
 
     async def send(self, raw: bytes) -> tuple[int, dict[str, str], bytes]:
         """Send a whole request; return the answer's status, headers and body."""
+        await self.write(raw)
+        return await self.answer()
+
+    async def write(self, raw: bytes) -> None:
         self.writer.write(raw)
         await self.writer.drain()
-        return await self.answer()
+
+    async def rest(self) -> bytes:
+        """Wait until the other side closes; return what it still sent."""
+        try:
+            return await self.reader.read()
+        except ConnectionResetError:
+            return b""
 
     async def answer(self) -> tuple[int, dict[str, str], bytes]:
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
