@@ -1,0 +1,57 @@
+"""What the pages in docs/ say can be followed: their configurations load, their links and metrics are there."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from config_texts import LoadText
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+BESIDE = {"tls/server.crt": "", "tls/server.key": "", "tls/senders.crt": "", "tls/tokens": "token\n"}
+"""Files that the pages' configurations name."""
+
+
+def inputs() -> list[tuple[str, str]]:
+    """Return the configurations of inputs that pages show, each with its page."""
+    blocks = [
+        (page.name, block) for page in PAGES for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.S)
+    ]
+    return [(name, block) for name, block in blocks if block.startswith("inputs:")]
+
+
+def test_there_are_configurations_to_check() -> None:
+    assert {"containers.md", "http.md", "journal.md", "tailing.md"} <= {name for name, _ in inputs()}
+
+
+@pytest.mark.parametrize(("page", "block"), inputs())
+def test_a_pages_configuration_loads(page: str, block: str, load_text: LoadText) -> None:
+    slack = {"type": "slack", "webhook_url": "https://hooks.slack.com/services/T/B/x"}
+    rest = {"channels": {"slack": slack}, "rules": [{"ruleName": "A", "severity": "fatal"}]}
+    text = json.dumps({**yaml.safe_load(block), **rest})
+    loaded = load_text(text, env={"INGEST_TOKEN": "token"}, files=BESIDE)
+    assert loaded.config is not None, (page, [str(problem) for problem in loaded.problems])
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_pages_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text()):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_metric_that_a_page_names_is_in_the_list_of_all() -> None:
+    known = set(re.findall(r"luminalog_\w+", (ROOT / "docs" / "metrics.md").read_text()))
+    for page in PAGES:
+        assert set(re.findall(r"luminalog_\w+", page.read_text())) <= known, page.name
