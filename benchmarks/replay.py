@@ -91,6 +91,7 @@ async def _pipeline(path: Path, directory: Path) -> int:
         clock=time.time_ns,
         admit=lambda entries, incidents: None,
         last_entry=0,
+        last_moment=0,
         quarantine=Quarantine([], config.quarantine_max),
     )
     main.reconfigure(ruleset_of(config))

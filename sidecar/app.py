@@ -22,6 +22,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from pathlib import Path
 
 from sidecar import __version__
+from sidecar.book import IncidentBook
 from sidecar.channels.factory import make
 from sidecar.channels.transport import Transport
 from sidecar.config.load import Loaded, load
@@ -50,6 +51,7 @@ from sidecar.telemetry import events
 from sidecar.telemetry.admin import AdminServer, Component, Health
 from sidecar.telemetry.api import Api
 from sidecar.telemetry.defects import traced
+from sidecar.telemetry.incidents import incident_endpoints
 from sidecar.telemetry.rejections import rejected_endpoint
 from sidecar.telemetry.telemetry import Gauges, OutboxGauge, RuleGauge, Telemetry
 
@@ -138,12 +140,15 @@ class App:
             transport = await stack.enter_async_context(Transport())
             self._build(stored, transport)
             admin = self._config.admin
+            book = IncidentBook(self._engine, self._store, self._pipeline)
             self.admin = AdminServer(
                 host=admin.host,
                 port=admin.port,
                 telemetry=self._telemetry,
                 health=self._health,
-                api=Api([rejected_endpoint(self._quarantine)], host=admin.host, token=admin.token),
+                api=Api(
+                    [rejected_endpoint(self._quarantine), *incident_endpoints(book)], host=admin.host, token=admin.token
+                ),
             )
             try:
                 await self.admin.start()
@@ -251,6 +256,7 @@ class App:
             clock=time.time_ns,
             admit=self._dispatcher.admit,
             last_entry=stored.last_entry,
+            last_moment=stored.last_moment,
             quarantine=self._quarantine,
         )
         self._inputs = Supervisor(

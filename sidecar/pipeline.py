@@ -27,6 +27,7 @@ from sidecar.core.incidents import Incident, Told
 from sidecar.core.matching import Matcher
 from sidecar.core.notification import Action
 from sidecar.core.outbox import Entry
+from sidecar.core.people import Word
 from sidecar.core.position import PositionRow
 from sidecar.core.quarantine import Quarantine
 from sidecar.core.routing import Routing
@@ -34,7 +35,7 @@ from sidecar.core.state import Changes, Intent, Opened
 from sidecar.core.times import MILLISECOND, SECOND
 from sidecar.core.zones import ZoneWatch
 from sidecar.inputs.base import Batch
-from sidecar.store.statements import Statement, for_changes, for_entries, for_positions, for_rejected
+from sidecar.store.statements import Statement, for_changes, for_entries, for_moments, for_positions, for_rejected
 from sidecar.store.store import Store
 from sidecar.telemetry import facts
 from sidecar.telemetry.events import ZoneSuspect
@@ -88,6 +89,7 @@ class Pipeline:
         clock: Callable[[], int],
         admit: Admission,
         last_entry: int,
+        last_moment: int,
         quarantine: Quarantine,
     ) -> None:
         self._engine = engine
@@ -96,6 +98,7 @@ class Pipeline:
         self._clock = clock
         self._admit = admit
         self._last_entry = last_entry
+        self._last_moment = last_moment
         self._quarantine = quarantine
         self._matcher = Matcher(())
         self._routing = Routing(destinations={}, by_level={})
@@ -210,6 +213,11 @@ class Pipeline:
                 changes = Changes(subjects={incident.id: incident}, intents=intents)
             self._submit(changes)
 
+    def say(self, incident: Incident, word: Word) -> asyncio.Future[None] | None:
+        """Do what a person asks for. `incident`: open, or from the history. None: there was nothing to do."""
+        with self._deciding():
+            return self._submit(self._engine.say(incident, word, self._clock()))
+
     def admit_uncommitted_pages(self) -> None:
         """Hand pager triggers to delivery although the store cannot record them: a page matters more than a repeat."""
         for entries, incidents in self._uncommitted.values():
@@ -290,6 +298,8 @@ class Pipeline:
         """Submit one transaction; None: there is nothing to write."""
         entries = [self._entry(intent, changes.subjects[intent.incident]) for intent in changes.intents]
         statements = [*for_changes(changes), *for_entries(entries), *for_positions(rows or ()), *more]
+        statements += for_moments(self._last_moment + 1, changes.timeline)
+        self._last_moment += len(changes.timeline)
         for event in facts.of_engine(changes.facts):
             self._telemetry.emit(event)
         if not statements:

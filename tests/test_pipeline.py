@@ -97,6 +97,7 @@ class World:
             clock=self.wall,
             admit=self._admit,
             last_entry=7,
+            last_moment=0,
             quarantine=Quarantine([], 1000),
         )
         self.pipeline.committed = lambda name, rows: self.events.append((name, [row.key for row in rows]))

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from sidecar import __version__
 from sidecar.cli.terminal import printable
@@ -45,6 +46,10 @@ Answer = TypeVar("Answer")
 
 class AskError(Exception):
     """The daemon could not be asked, or did not understand; the message is for people."""
+
+
+class MissingError(AskError):
+    """What was asked about is not there."""
 
 
 class Daemon(NamedTuple):
@@ -87,10 +92,22 @@ def find(args: argparse.Namespace, environment: Mapping[str, str]) -> Daemon:
 
 def get(daemon: Daemon, path: str, query: Mapping[str, str], kind: type[Answer]) -> Answer:
     """Return what the daemon answers to `GET /api/v1/<path>`. Raises `AskError`."""
-    return asyncio.run(_get(daemon, path, query, kind))
+    return asyncio.run(_ask(daemon, "GET", path, query, None, kind))
 
 
-async def _get(daemon: Daemon, path: str, query: Mapping[str, str], kind: type[Answer]) -> Answer:
+def post(daemon: Daemon, path: str, body: Mapping[str, str], kind: type[Answer]) -> Answer:
+    """Return what the daemon answers to `POST /api/v1/<path>`. Raises `AskError`."""
+    return asyncio.run(_ask(daemon, "POST", path, {}, body, kind))
+
+
+async def _ask(
+    daemon: Daemon,
+    method: str,
+    path: str,
+    query: Mapping[str, str],
+    body: Mapping[str, str] | None,
+    kind: type[Answer],
+) -> Answer:
     headers = {"User-Agent": f"luminalog-sidecar/{__version__}"}
     if daemon.token is not None:
         headers["Authorization"] = f"Bearer {daemon.token.reveal()}"
@@ -98,20 +115,22 @@ async def _get(daemon: Daemon, path: str, query: Mapping[str, str], kind: type[A
     try:
         async with (
             aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
-            session.get(f"{daemon.url}/api/v1/{path}", params=query, allow_redirects=False) as response,
+            session.request(
+                method, URL(f"{daemon.url}/api/v1/{path}", encoded=True), params=query, json=body, allow_redirects=False
+            ) as response,
         ):
-            status, body = response.status, await _read(response.content)
+            status, told = response.status, await _read(response.content)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as problem:  # their own words may hold the token
         raise AskError(f"{daemon.url}: {_reason(problem)}") from None
     try:
         if status == 200:
-            return msgspec.json.decode(body, type=kind)
-        said = printable(msgspec.json.decode(body, type=_Refusal).error)
+            return msgspec.json.decode(told, type=kind)
+        said = printable(msgspec.json.decode(told, type=_Refusal).error)
     except ValueError:
         raise AskError(f"{daemon.url}: answered {status}, and not as a luminalog-sidecar does") from None
     if status == 401 and daemon.token is None:
         said += f": give --token-file or ${TOKEN_VARIABLE}"
-    raise AskError(f"{daemon.url}: {said}")
+    raise (MissingError if status == 404 else AskError)(f"{daemon.url}: {said}")
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:

@@ -23,6 +23,7 @@ from sidecar.core.incidents import Incident, ResolveReason
 from sidecar.core.judging import Judging
 from sidecar.core.ledger import Ledger
 from sidecar.core.match import Match
+from sidecar.core.people import People, Word
 from sidecar.core.routing import Routing
 from sidecar.core.rule import Rule
 from sidecar.core.rulestate import RuleState, definition_of
@@ -53,6 +54,7 @@ class Engine:
         self._telling = Telling(self._ledger)
         self._closing = Closing(self._ledger, self._telling)
         self._storms = Storms(self._ledger, self._telling, self._closing)
+        self._people = People(self._ledger, self._telling, self._closing)
         self._judging = Judging(self._ledger, self._telling, self._closing, self._storms)
 
     # ── what happens ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -119,6 +121,14 @@ class Engine:
         if incident is None:
             return None
         self._telling.fall_back(incident, channels, note, now)
+        return self._ledger.collect()
+
+    def say(self, incident: Incident, word: Word, now: int) -> Changes:
+        """Do what a person asks for. `incident`: an open one, or one that was read back from the history.
+
+        Changes that are empty: there was nothing to do.
+        """
+        self._people.apply(self._ledger.incidents.get(incident.id, incident), word, now)
         return self._ledger.collect()
 
     # ── what can be seen ──────────────────────────────────────────────────────────────────────────────────────────

@@ -18,8 +18,10 @@ from sidecar.core.incidents import Incident, ResolveReason, State
 from sidecar.core.ledger import Ledger
 from sidecar.core.match import Match
 from sidecar.core.notification import Kind
-from sidecar.core.state import Resolved
+from sidecar.core.state import End, Resolved
 from sidecar.core.telling import Telling
+from sidecar.core.texts import reason_text
+from sidecar.core.timeline import Via, What
 from sidecar.core.timers import Timers
 from sidecar.core.times import SECOND
 
@@ -92,12 +94,23 @@ class Closing:
                 self.schedule(incident)
         return fired
 
-    def resolve(self, incident: Incident, reason: ResolveReason, at: int, now: int) -> None:
-        """Close an incident at event time `at` and tell everyone who was told of it."""
+    def resolve(
+        self,
+        incident: Incident,
+        reason: ResolveReason,
+        at: int,
+        now: int,
+        *,
+        notes: tuple[str, ...] = (),
+        muted_until: int = 0,
+        but: Via | None = None,
+    ) -> None:
+        """Close an incident at event time `at` and tell everyone who was told of it, except where it was done."""
         ledger = self._ledger
         state = ledger.rules[incident.rule]
         incident.state, incident.resolve_reason, incident.resolved_at = State.RESOLVED, reason, at
-        self._telling.resolve(incident, now)
+        ledger.note(incident, now, What.RESOLVED, by=incident.resolved_by, text=reason_text(incident) or "")
+        self._telling.resolve(incident, now, notes=notes, but=but)
         seconds = max(0, at - incident.first_seen) / SECOND
         ledger.changes.facts.resolved.append(Resolved(incident.id, incident.rule, reason, seconds))
         ledger.changes.incidents[incident.id] = msgspec.msgpack.encode(incident)
@@ -108,7 +121,7 @@ class Closing:
             state.row.storm = None
             ledger.mark_rule(incident.rule)
             return
-        for key in state.close(incident, at):
+        for key in state.close(incident, End(at, muted_until)):
             ledger.changes.ended[incident.rule, key] = state.ended.get(key)
         storm = ledger.incidents.get(incident.folded_into or "")
         if storm is not None:
@@ -125,19 +138,21 @@ class Closing:
         if incident.kind is Kind.STORM:
             return None
         rule = self._ledger.rules[incident.rule].rule
-        stale = incident.last_seen + rule.stale_after
+        since = max(incident.last_seen, incident.reopened_at or 0)
+        stale = since + rule.stale_after
         if rule.resolve.after_quiet is None:
             return stale if rule.resolve.when is not None else None
-        quiet = incident.last_seen + rule.resolve.after_quiet + rule.allowed_lateness
+        quiet = since + rule.resolve.after_quiet + rule.allowed_lateness
         silent = incident.quiet and not (rule.resolve.even_if_silent or self._is_alive(incident))
         return max(quiet, stale) if silent else quiet
 
     def _wall_due(self, incident: Incident) -> int | None:
         """Return when the wall clock has something to decide about the incident."""
+        renotify = incident.renotify if incident.state is State.OPEN else None
         if incident.kind is not Kind.STORM or incident.folded_open > 0:
-            return incident.renotify
+            return renotify
         due = self._storm_due(incident)
-        return due if incident.renotify is None else min(due, incident.renotify)
+        return due if renotify is None else min(due, renotify)
 
     def _storm_due(self, storm: Incident) -> int:
         return storm.folded_at + self._ledger.rules[storm.rule].rule.resolve.storm_quiet
@@ -159,13 +174,14 @@ class Closing:
             self.resolve(incident, ResolveReason.STALE, due, now)
         else:
             incident.quiet = True
+            self._ledger.note(incident, now, What.QUIET)
             self._silent.setdefault(incident.source, set()).add(incident.id)
             self._ledger.mark(incident)
 
     def _expire_wall(self, incident: Incident, now: int) -> None:
         if incident.kind is Kind.STORM:
             self._close_storm(incident, now)
-        if incident.is_open and incident.renotify is not None and incident.renotify < now:
+        if incident.state is State.OPEN and incident.renotify is not None and incident.renotify < now:
             self._telling.remind(incident, now)
 
     def _close_storm(self, storm: Incident, now: int) -> None:

@@ -1,6 +1,7 @@
 """An incident: what one breach opened, and everything that later decisions and messages about it need.
 
-    open ──▶ resolved        (`acknowledged` lies between the two once a person took it)
+    open ◀──▶ acknowledged        the table is in `people`
+      └──▶ resolved ◀──┘
 
 An incident is a value that the engine changes in place and the store writes whole; it holds no secret, and all
 text in it is redacted. Times are nanoseconds since the epoch: `opened_at`, `first_seen`, `last_seen` and
@@ -60,6 +61,7 @@ class ResolveReason(enum.StrEnum):
     STALE = "stale"
     RULE_REMOVED = "rule_removed"
     FOLDED_CLOSED = "folded_closed"
+    PERSON = "person"
 
 
 class Told(msgspec.Struct):
@@ -95,6 +97,11 @@ class Incident(msgspec.Struct, kw_only=True):
     decided_at: int
     resolved_at: int | None = None
     resolve_reason: ResolveReason | None = None
+    acknowledged_at: int | None = None
+    """Wall clock, the first time."""
+    resolved_by: str = ""
+    reopened_at: int | None = None
+    """Wall clock: its quiet began anew then."""
 
     source: str
     """Source of the newest match: its clock and its liveness decide about quiet."""

@@ -14,10 +14,12 @@ from collections.abc import Callable
 import msgspec
 
 from sidecar.core.incidents import Incident
+from sidecar.core.levels import Level
 from sidecar.core.notification import Kind
 from sidecar.core.rule import Rule
 from sidecar.core.rulestate import RuleState
 from sidecar.core.state import Changes, GroupKey, GroupRow, Snapshot, SourceRow
+from sidecar.core.timeline import Moment, What
 from sidecar.core.times import HOUR
 
 SOURCE_KEPT = HOUR
@@ -61,6 +63,12 @@ class Ledger:
     def mark(self, incident: Incident) -> None:
         """The incident has changed."""
         self._incidents.add(incident.id)
+
+    def note(
+        self, incident: Incident, at: int, what: What, *, by: str = "", text: str = "", level: Level | None = None
+    ) -> None:
+        """Something worth telling happened to the incident."""
+        self.changes.timeline.append((incident.id, Moment(at=at, what=what, by=by, text=text, level=level)))
 
     def mark_group(self, rule: str, key: GroupKey) -> None:
         """The group's window has changed, come or gone."""

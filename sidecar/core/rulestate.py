@@ -10,9 +10,10 @@ from collections.abc import Callable
 
 import msgspec
 
+from sidecar.core.decisions import DiscardReason
 from sidecar.core.incidents import Incident
 from sidecar.core.rule import Rule
-from sidecar.core.state import GroupKey, RuleRow
+from sidecar.core.state import End, GroupKey, RuleRow
 from sidecar.core.window import Span, Window
 
 OTHER = "(other)"
@@ -35,8 +36,8 @@ class RuleState:
         self.windows: dict[GroupKey, Window] = {}
         self.incidents: dict[GroupKey, Incident] = {}
         """The open incidents of the groups (not the storm)."""
-        self.ended: dict[GroupKey, int] = {}
-        """Event time at which a group's last incident ended: nothing up to then reopens it."""
+        self.ended: dict[GroupKey, End] = {}
+        """When each group's last incident ended."""
         self.set_rule(rule)
 
     def set_rule(self, rule: Rule) -> None:
@@ -57,10 +58,14 @@ class RuleState:
         own = self.groups - (other in self.windows or other in self.incidents)
         return other if own >= self.rule.max_groups else key
 
-    def is_over(self, key: GroupKey, time: int) -> bool:
-        """Whether a match of that time belongs to an incident that has ended already."""
+    def is_over(self, key: GroupKey, time: int) -> DiscardReason | None:
+        """Say why a match of that time opens nothing: its incident has ended already, or a person has just ended it."""
         end = self.ended.get(key)
-        return end is not None and time <= end
+        if end is None:
+            return None
+        if time <= end.at:
+            return DiscardReason.LATE_AFTER_RESOLVE
+        return DiscardReason.RECENTLY_RESOLVED if time <= end.muted_until else None
 
     def largest_count(self) -> int:
         """Return the largest window count over the groups; the threshold where a breach's incident is open."""
@@ -96,20 +101,32 @@ class RuleState:
             self.adopt(incident)
         return forgotten
 
-    def close(self, incident: Incident, at: int) -> list[GroupKey]:
+    def close(self, incident: Incident, end: End) -> list[GroupKey]:
         """Remove an incident's group and remember its end. Return the keys whose end has changed."""
         key = self._key_of(incident)
         del self.incidents[key]
         if key != incident.group:
             return []
-        self.ended[key] = max(at, self.ended.get(key, at))
+        earlier = self.ended.get(key, end)
+        self.ended[key] = End(max(end.at, earlier.at), max(end.muted_until, earlier.muted_until))
         return [key, *self._forget_oldest_ends()]
+
+    def may_reopen(self, incident: Incident) -> bool:
+        """Whether a resolved incident's group has no newer one."""
+        return self._key_of(incident) not in self.incidents
+
+    def reopen(self, incident: Incident) -> bool:
+        """Give a resolved incident its group back, which counts no more. Return whether an end is forgotten."""
+        key = self._key_of(incident)
+        self.incidents[key] = incident
+        self.windows.pop(key, None)
+        return self.ended.pop(key, None) is not None
 
     def _forget_oldest_ends(self) -> list[GroupKey]:
         kept = self.rule.max_groups + 1  # with `(other)`
         if len(self.ended) <= kept * ENDED_SLACK:
             return []
-        oldest_first = sorted(self.ended, key=lambda key: (self.ended[key], key))
+        oldest_first = sorted(self.ended, key=lambda key: (self.ended[key].at, key))
         forgotten = oldest_first[: len(self.ended) - kept]
         for key in forgotten:
             del self.ended[key]

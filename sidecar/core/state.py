@@ -15,6 +15,7 @@ from sidecar.core.decisions import DiscardReason, SuppressedReason
 from sidecar.core.incidents import Incident, ResolveReason
 from sidecar.core.levels import Level
 from sidecar.core.notification import Action, Kind
+from sidecar.core.timeline import Moment
 from sidecar.core.window import Ring, RingRow, Window
 
 GroupKey = tuple[str, ...]
@@ -108,6 +109,23 @@ class Resolved(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class Acknowledged(msgspec.Struct, frozen=True):
+    """A person took an incident on for the first time. `seconds` runs from its first match."""
+
+    incident: str
+    rule: str
+    seconds: float
+
+
+class End(msgspec.Struct, frozen=True):
+    """When the last incident of a group ended, event time."""
+
+    at: int
+    """Nothing up to then reopens it."""
+    muted_until: int = 0
+    """A person said that it is over: nothing up to then opens another."""
+
+
 class Withheld(msgspec.Struct, frozen=True):
     """Why a trigger was not sent; the key of a counter. `channel` None: nobody in particular was spared."""
 
@@ -123,6 +141,7 @@ class Facts(msgspec.Struct):
     discarded: Counter[tuple[str, DiscardReason]] = msgspec.field(default_factory=Counter)
     withheld: Counter[Withheld] = msgspec.field(default_factory=Counter)
     opened: list[Opened] = msgspec.field(default_factory=list)
+    acknowledged: list[Acknowledged] = msgspec.field(default_factory=list)
     resolved: list[Resolved] = msgspec.field(default_factory=list)
 
 
@@ -131,8 +150,7 @@ class Changes(msgspec.Struct):
 
     sources: dict[str, SourceRow | None] = msgspec.field(default_factory=dict)
     groups: dict[tuple[str, GroupKey], GroupRow | None] = msgspec.field(default_factory=dict)
-    ended: dict[tuple[str, GroupKey], int | None] = msgspec.field(default_factory=dict)
-    """When the last incident of a group ended."""
+    ended: dict[tuple[str, GroupKey], End | None] = msgspec.field(default_factory=dict)
     incidents: dict[str, bytes] = msgspec.field(default_factory=dict)
     """Encoded `Incident`s; resolved ones stay, as history."""
     resolved_at: dict[str, int] = msgspec.field(default_factory=dict)
@@ -142,6 +160,8 @@ class Changes(msgspec.Struct):
     engine: bytes | None = None
     """Encoded `EngineRow`; here None means unchanged."""
     intents: list[Intent] = msgspec.field(default_factory=list)
+    timeline: list[tuple[str, Moment]] = msgspec.field(default_factory=list)
+    """Incidents' ids, and what happened to them."""
     subjects: dict[str, Incident] = msgspec.field(default_factory=dict)
     """The incidents that the intents are about, live: a message shows its incident as it is when rendered."""
     facts: Facts = msgspec.field(default_factory=Facts)
@@ -150,7 +170,14 @@ class Changes(msgspec.Struct):
     def empty(self) -> bool:
         """Whether there is nothing to write."""
         return not (
-            self.sources or self.groups or self.ended or self.incidents or self.rules or self.engine or self.intents
+            self.sources
+            or self.groups
+            or self.ended
+            or self.incidents
+            or self.rules
+            or self.engine
+            or self.intents
+            or self.timeline
         )
 
 
@@ -159,7 +186,7 @@ class Snapshot(msgspec.Struct):
 
     sources: dict[str, SourceRow] = msgspec.field(default_factory=dict)
     groups: dict[tuple[str, GroupKey], GroupRow] = msgspec.field(default_factory=dict)
-    ended: dict[tuple[str, GroupKey], int] = msgspec.field(default_factory=dict)
+    ended: dict[tuple[str, GroupKey], End] = msgspec.field(default_factory=dict)
     incidents: dict[str, Incident] = msgspec.field(default_factory=dict)
     rules: dict[str, RuleRow] = msgspec.field(default_factory=dict)
     engine: EngineRow = msgspec.field(default_factory=EngineRow)

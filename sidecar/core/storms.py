@@ -24,6 +24,7 @@ from sidecar.core.rulestate import RuleState
 from sidecar.core.state import Opened
 from sidecar.core.telling import Telling
 from sidecar.core.texts import title_of
+from sidecar.core.timeline import What
 from sidecar.core.times import HOUR
 
 
@@ -47,6 +48,7 @@ class Storms:
         reason = self._over_budget(state, now)
         if reason is not None:
             self._telling.withhold(incident, reason)
+            self._ledger.note(incident, now, What.FOLDED, text=reason)
             self._fold(state, incident, time, now)
             return
         state.row.decisions.append(now)

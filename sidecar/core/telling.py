@@ -18,6 +18,7 @@ from sidecar.core.notification import Action
 from sidecar.core.routing import Routing
 from sidecar.core.state import Intent, Withheld
 from sidecar.core.texts import old_text
+from sidecar.core.timeline import Via
 
 
 class Telling:
@@ -57,14 +58,22 @@ class Telling:
         incident.deferred = tuple(waiting)
         self._ledger.mark(incident)
 
-    def resolve(self, incident: Incident, now: int) -> None:
-        """Tell everyone who was told of it that it is over."""
-        for channel, told in incident.told.items():
-            self._intend(incident, channel, Action.RESOLVE, now)
-            if told.high:
-                self._intend(incident, channel, Action.RESOLVE, now, high=True)
+    def resolve(self, incident: Incident, now: int, *, notes: tuple[str, ...] = (), but: Via | None = None) -> None:
+        """Tell everyone who was told of it that it is over, except where a person said so."""
+        self._follow_up(incident, Action.RESOLVE, now, notes, but)
         for channel in incident.deferred:
             self._count(incident, SuppressedReason.STALE, channel)
+
+    def acknowledge(self, incident: Incident, now: int, *, notes: tuple[str, ...], but: Via) -> None:
+        """Tell everyone who was told of it that a person has taken it on, except where they did."""
+        self._follow_up(incident, Action.ACKNOWLEDGE, now, notes, but)
+
+    def reopen(self, incident: Incident, now: int, *, notes: tuple[str, ...], but: Via) -> None:
+        """Tell everyone who was told that it was over that it is not: pagers once more, as if it were new."""
+        for channel, told in incident.told.items():
+            if self._is_at(channel, but):
+                continue
+            self._intend(incident, channel, Action.TRIGGER if told.pager else Action.UPDATE, now, notes=notes)
 
     def remind(self, incident: Incident, now: int) -> None:
         """Tell channels that are no pagers that it is still open, and set the next time."""
@@ -91,6 +100,19 @@ class Telling:
         for channel in self.channels_of(incident):
             if channel not in incident.told:
                 self._count(incident, reason, channel)
+
+    def _follow_up(self, incident: Incident, action: Action, now: int, notes: tuple[str, ...], but: Via | None) -> None:
+        for channel, told in incident.told.items():
+            if self._is_at(channel, but):
+                continue
+            self._intend(incident, channel, action, now, notes=notes)
+            if told.high:
+                self._intend(incident, channel, action, now, high=True, notes=notes)
+
+    def _is_at(self, channel: str, via: Via | None) -> bool:
+        """Whether something that was done there is known to this channel's service already."""
+        destination = self.routing.destinations.get(channel)
+        return via is Via.PAGERDUTY and destination is not None and destination.pagerduty
 
     def _must_wake(self, incident: Incident, channel: str, told: Told) -> bool:
         """Whether an alert that woke nobody has to be followed by one that does."""

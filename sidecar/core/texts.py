@@ -128,6 +128,7 @@ def reason_text(incident: Incident) -> str | None:
         ResolveReason.STALE: f"{nothing} for {silence}",
         ResolveReason.RULE_REMOVED: "its rule was removed",
         ResolveReason.FOLDED_CLOSED: "all incidents folded into it are closed",
+        ResolveReason.PERSON: f"by {incident.resolved_by}" if incident.resolved_by else "by a person",
     }[incident.resolve_reason]
 
 

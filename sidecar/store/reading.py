@@ -10,7 +10,7 @@ from sidecar.config.secrets import Secret
 from sidecar.core.incidents import Incident
 from sidecar.core.outbox import Entry
 from sidecar.core.quarantine import RejectedRecord
-from sidecar.core.state import EngineRow, GroupKey, GroupRow, RuleRow, Snapshot, SourceRow
+from sidecar.core.state import End, EngineRow, GroupKey, GroupRow, RuleRow, Snapshot, SourceRow
 
 
 class Stored(msgspec.Struct):
@@ -24,6 +24,7 @@ class Stored(msgspec.Struct):
     """Resolved incidents that unsettled notifications are about."""
     secrets: dict[str, Secret]
     last_entry: int
+    last_moment: int
     rejected: list[RejectedRecord]
     """The oldest first."""
 
@@ -40,7 +41,7 @@ def read(db: sqlite3.Connection) -> Stored:
     snapshot = Snapshot(
         sources={name: SourceRow(clock, seq) for name, clock, seq in query("SELECT * FROM sources")},
         groups={(rule, decode_key(key)): decode_group(data) for rule, key, data in query("SELECT * FROM groups")},
-        ended={(rule, decode_key(key)): at for rule, key, at in query("SELECT * FROM ended")},
+        ended={(rule, decode_key(key)): End(at, until) for rule, key, at, until in query("SELECT * FROM ended")},
         incidents={
             id_: decode_incident(data)
             for id_, data in query("SELECT id, data FROM incidents WHERE resolved_at IS NULL")
@@ -67,6 +68,7 @@ def read(db: sqlite3.Connection) -> Stored:
         entries=[decode_entry(data) for incident, data in rows if incident in wanted],
         resolved=resolved,
         secrets={name: Secret(value) for name, value in query("SELECT * FROM secrets")},
+        last_moment=query("SELECT COALESCE(MAX(id), 0) FROM timeline").fetchone()[0],
         last_entry=query("SELECT COALESCE(MAX(id), 0) FROM outbox").fetchone()[0],
         rejected=msgspec.convert(query("SELECT * FROM rejected ORDER BY id").fetchall(), list[RejectedRecord]),
     )

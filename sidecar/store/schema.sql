@@ -2,10 +2,13 @@
 CREATE TABLE positions (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE sources (name TEXT PRIMARY KEY, clock INTEGER NOT NULL, seq INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE groups (rule TEXT NOT NULL, key TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (rule, key)) WITHOUT ROWID;
-CREATE TABLE ended (rule TEXT NOT NULL, key TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (rule, key)) WITHOUT ROWID;
+CREATE TABLE ended (rule TEXT NOT NULL, key TEXT NOT NULL, at INTEGER NOT NULL, muted_until INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (rule, key)) WITHOUT ROWID;
 CREATE TABLE incidents (id TEXT PRIMARY KEY, data BLOB NOT NULL, resolved_at INTEGER);
 CREATE INDEX incidents_open ON incidents (id) WHERE resolved_at IS NULL;
 CREATE INDEX incidents_resolved ON incidents (resolved_at) WHERE resolved_at IS NOT NULL;
+-- What happened to incidents, in order.
+CREATE TABLE timeline (id INTEGER PRIMARY KEY, incident TEXT NOT NULL, data BLOB NOT NULL);
+CREATE INDEX timeline_incident ON timeline (incident);
 CREATE TABLE rules (name TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE engine (only INTEGER PRIMARY KEY CHECK (only = 1), data BLOB NOT NULL);
 CREATE TABLE outbox (id INTEGER PRIMARY KEY, incident TEXT NOT NULL, settled_at INTEGER, data BLOB NOT NULL);

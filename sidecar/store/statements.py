@@ -14,6 +14,7 @@ from sidecar.core.outbox import Entry
 from sidecar.core.position import PositionRow
 from sidecar.core.quarantine import RejectedRecord
 from sidecar.core.state import Changes, GroupKey
+from sidecar.core.timeline import Moment
 
 Value = str | int | bytes | None
 Statement = tuple[str, Sequence[tuple[Value, ...]]]
@@ -56,9 +57,12 @@ def for_changes(changes: Changes) -> Iterable[Statement]:
         ),
     )
     yield from _put_or_drop(
-        "INSERT OR REPLACE INTO ended VALUES (?, ?, ?)",
+        "INSERT OR REPLACE INTO ended VALUES (?, ?, ?, ?)",
         "DELETE FROM ended WHERE rule = ? AND key = ?",
-        (((rule, key_text(key)), None if at is None else (at,)) for (rule, key), at in changes.ended.items()),
+        (
+            ((rule, key_text(key)), None if end is None else (end.at, end.muted_until))
+            for (rule, key), end in changes.ended.items()
+        ),
     )
     if changes.incidents:
         yield (
@@ -99,6 +103,13 @@ def for_rejected(added: Iterable[RejectedRecord], gone: int) -> Iterable[Stateme
         yield "DELETE FROM rejected WHERE id <= ?", [(gone,)]
 
 
+def for_moments(first: int, moments: Sequence[tuple[str, Moment]]) -> Iterable[Statement]:
+    """Yield the statement that adds to incidents' timelines, numbered from `first` on."""
+    rows = [(first + n, incident, msgspec.msgpack.encode(moment)) for n, (incident, moment) in enumerate(moments)]
+    if rows:
+        yield "INSERT OR REPLACE INTO timeline VALUES (?, ?, ?)", rows
+
+
 def for_secrets(keep: Mapping[str, Secret]) -> Iterable[Statement]:
     """Yield the statements that make the stored keys exactly these."""
     yield "DELETE FROM secrets", [()]
@@ -116,5 +127,6 @@ def for_pruning(before: int, keep: int) -> Iterable[Statement]:
     yield f"DELETE FROM incidents WHERE resolved_at < ? AND {told}", [(before,)]  # noqa: S608 (no value in it)
     surplus = "SELECT id FROM incidents WHERE resolved_at IS NOT NULL ORDER BY resolved_at DESC LIMIT -1 OFFSET ?"
     yield f"DELETE FROM incidents WHERE id IN ({surplus}) AND {told}", [(keep,)]  # noqa: S608 (no value in it)
+    yield "DELETE FROM timeline WHERE incident NOT IN (SELECT id FROM incidents)", [()]
     yield "DELETE FROM outbox WHERE settled_at < ?", [(before,)]
     yield "DELETE FROM outbox WHERE settled_at IS NOT NULL AND incident NOT IN (SELECT id FROM incidents)", [()]

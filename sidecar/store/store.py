@@ -18,10 +18,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from sidecar.store.database import Lock, connect, is_corruption, set_aside
+from sidecar.store.database import Lock, StateError, connect, is_corruption, set_aside
 from sidecar.store.reading import Stored, read
 from sidecar.store.statements import Statement
 
@@ -55,6 +56,11 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
+MAX_QUERIES = 100
+"""Questions that wait for their turn: people and scripts ask few."""
+
+T = TypeVar("T")
+
 Submission = tuple[list[Statement], asyncio.Future[None]]
 
 
@@ -81,6 +87,7 @@ class Store:
         self._lost = False
         """The connection is in a state that nothing is known of: it has to be opened anew."""
         self._queue: deque[Submission] = deque()
+        self._queries: deque[Callable[[], None]] = deque()
         self._wake = threading.Condition()
         self._closing = False
         self._thread: threading.Thread | None = None
@@ -123,6 +130,28 @@ class Store:
             self._watching = True
             loop.call_later(WATCH_SECONDS, self._watch)
         return future
+
+    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what a query finds, between two commits. It must be short. Raises `sqlite3.Error`, `StateError`.
+
+        A store that cannot commit answers nothing: the query waits.
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def run() -> None:
+            try:
+                found = query(self._db)
+            except Exception as error:  # whoever asked hears of it, and the writer goes on
+                self._loop.call_soon_threadsafe(_fail, future, error)
+            else:
+                self._loop.call_soon_threadsafe(_answer, future, found)
+
+        with self._wake:
+            if self._closing or len(self._queries) >= MAX_QUERIES:
+                raise StateError("too many questions are waiting")
+            self._queries.append(run)
+            self._wake.notify()
+        return await future
 
     async def close(self) -> None:
         """Commit what is queued, as far as that works at once, and give the directory free."""
@@ -191,13 +220,17 @@ class Store:
     def _write(self) -> None:
         while True:
             with self._wake:
-                while not self._queue and not self._closing:
+                while not self._queue and not self._queries and not self._closing:
                     self._wake.wait()
-                if not self._queue:
+                queries = list(self._queries)
+                self._queries.clear()
+                if not self._queue and self._closing:
                     return
                 group = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_GROUPED))]
-            if not self._commit(group):
+            if group and not self._commit(group):
                 return
+            for query in queries:
+                query()
 
     def _commit(self, group: list[Submission]) -> bool:
         """Commit a group, however long it takes. Return False if the store was closed before it worked."""
@@ -237,3 +270,13 @@ class Store:
         except Exception:
             # In memory there is nothing to open again: the next attempt fails, too, and shows.
             self._lost = self._path is not None
+
+
+def _answer(future: asyncio.Future[T], found: T) -> None:
+    if not future.done():
+        future.set_result(found)
+
+
+def _fail(future: asyncio.Future[T], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)

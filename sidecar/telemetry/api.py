@@ -25,6 +25,9 @@ from sidecar.config.secrets import Secret
 
 PREFIX: Final = "/api/v1"
 
+MAX_BODY_BYTES: Final = 64 * 1024
+"""Somebody's note is far shorter."""
+
 
 class RefusedError(Exception):
     """A request that cannot be answered as asked; the message is for people."""
@@ -41,6 +44,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of the path that an endpoint's `{name}` stands for."""
     query: Mapping[str, str]
     """Only parameters that the endpoint knows, each given once."""
+    body: Mapping[str, object] = {}
+    """The members of a `POST`'s JSON object, if it has a body."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +118,11 @@ def _is_local_name(host: str) -> bool:
 
 def _handler(endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
-        call = Call(path=dict(request.match_info), query=_query(request, endpoint.query))
+        call = Call(
+            path=dict(request.match_info),
+            query=_query(request, endpoint.query),
+            body=await _body(request) if endpoint.method == "POST" else {},
+        )
         return _json(200, await endpoint.answer(call))
 
     return handle
@@ -128,6 +137,21 @@ def _query(request: web.Request, known: tuple[str, ...]) -> dict[str, str]:
             raise RefusedError(400, f"{name}: expected one value, found several")
         query[name] = value
     return query
+
+
+async def _body(request: web.Request) -> dict[str, object]:
+    # Only what a web page cannot send without asking first may change anything: a form and plain text it can.
+    if request.content_type != "application/json":
+        raise RefusedError(415, "expected Content-Type: application/json")
+    body = bytearray()
+    while chunk := await request.content.readany():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise RefusedError(413, f"expected a body of at most {MAX_BODY_BYTES:,} bytes")
+    try:
+        return msgspec.json.decode(bytes(body) or b"{}", type=dict[str, object])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise RefusedError(400, "expected a JSON object") from None
 
 
 def _json(status: int, document: object, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -342,6 +342,16 @@ class IncidentOpened(Event, frozen=True, kw_only=True):
     count: int
 
 
+class IncidentAcknowledged(Event, frozen=True, kw_only=True):
+    """A person took an incident on, for the first time. `seconds` runs from its first match."""
+
+    severity = Severity.INFO
+    text = "incident acknowledged"
+    incident: str
+    rule: str
+    seconds: float
+
+
 class IncidentResolved(Event, frozen=True, kw_only=True):
     """An incident closed. `seconds` runs from its first match."""
 

@@ -9,6 +9,7 @@ from sidecar.core.state import Facts
 from sidecar.telemetry.events import (
     Discarded,
     Event,
+    IncidentAcknowledged,
     IncidentOpened,
     IncidentResolved,
     LinesTruncated,
@@ -46,6 +47,8 @@ def of_engine(facts: Facts) -> Iterator[Event]:
             group=opened.group,
             count=opened.count,
         )
+    for acknowledged in facts.acknowledged:
+        yield IncidentAcknowledged(incident=acknowledged.incident, rule=acknowledged.rule, seconds=acknowledged.seconds)
     for resolved in facts.resolved:
         yield IncidentResolved(
             incident=resolved.incident, rule=resolved.rule, reason=resolved.reason, seconds=resolved.seconds

@@ -225,6 +225,8 @@ class Telemetry:
                 self.discarded.labels(event.rule, event.reason).inc(event.matches)
             case events.IncidentOpened():
                 self.opened.labels(event.rule, event.level.label, event.kind).inc()
+            case events.IncidentAcknowledged():
+                self.acknowledge.labels(event.rule).observe(event.seconds)
             case events.IncidentResolved():
                 self.resolve.labels(event.rule).observe(event.seconds)
             case events.Suppressed():

@@ -53,6 +53,9 @@ class Case:
     storm: Case | None = None
     members: list[Case] = field(default_factory=list)
     last_added: int = 0
+    acknowledged: bool = False
+    was_acknowledged: bool = False
+    reopened: int = 0
     end: int | None = None
     reason: str | None = None
 
@@ -91,6 +94,7 @@ class Decided:
     withheld: Counter[tuple[str, str, str | None]] = field(default_factory=Counter)
     opened: list[Case] = field(default_factory=list)
     opened_as: list[tuple[str, str, Level, int]] = field(default_factory=list)
+    acknowledged: list[Case] = field(default_factory=list)
     resolved: list[Case] = field(default_factory=list)
     sent: list[tuple[Case, str, str, bool, tuple[str, ...], Level]] = field(default_factory=list)
     """(incident, channel, action, high, notes, level)"""
@@ -114,6 +118,7 @@ class Model:
         self.open: list[Case] = []
         self.counting: dict[tuple[str, Key], Counting] = {}
         self.ends: dict[tuple[str, Key], int] = {}
+        self.mutes: dict[tuple[str, Key], int] = {}
         self.decisions: list[tuple[str, int]] = []
         self.folded_rises: list[tuple[str, int]] = []
         self.clock: dict[str, int] = {}
@@ -160,11 +165,11 @@ class Model:
                 mine = [case for case in self.open if case.rule == name]
                 for case in sorted(mine, key=lambda case: case.kind == "storm"):
                     self._resolve(case, "rule_removed", now, now, close_storm=False)
-                self.ends = {key: end for key, end in self.ends.items() if key[0] != name}
+                self._forget_ends_of(name)
                 self.decisions = [("(removed)", at) if rule == name else (rule, at) for rule, at in self.decisions]
                 self.folded_rises = [entry for entry in self.folded_rises if entry[0] != name]
             elif new.group_by != old.group_by:
-                self.ends = {key: end for key, end in self.ends.items() if key[0] != name}
+                self._forget_ends_of(name)
         self.rules = wanted
         return self.out
 
@@ -178,6 +183,63 @@ class Model:
                 case.told[channel] = case.level
                 self._send(case, channel, "trigger", notes=(note,))
         return self.out
+
+    def say(self, case: Case, act: str, via: str, now: int) -> Decided:
+        """A person named ann says `mine` and does something."""
+        self.out = Decided()
+        if act == "acknowledge" and case.end is None and not case.acknowledged:
+            if not case.was_acknowledged:
+                self.out.acknowledged.append(case)
+            case.acknowledged = case.was_acknowledged = True
+            self._follow_up(case, "acknowledge", ("acknowledged by ann", "mine"), via)
+        elif act == "unacknowledge" and case.end is None:
+            case.acknowledged = False
+        elif act == "resolve" and case.end is None:
+            self._person_resolves(case, now, via)
+        elif act == "reopen" and case.end is not None and self._may_reopen(case):
+            self._reopen(case, via, now)
+        return self.out
+
+    def _person_resolves(self, case: Case, now: int, via: str) -> None:
+        at = max(now, case.last_seen)
+        for one in [*(member for member in case.members if member.storm is case and member.end is None), case]:
+            if one is not case:
+                one.storm = None
+            self._resolve(one, "person", at, now, notes=("mine",) if one is case else (), via=via)
+
+    def _may_reopen(self, case: Case) -> bool:
+        rule = self.rules.get(case.rule)
+        if rule is None or case.kind == "storm":
+            return False
+        return case.group_by != rule.group_by or self._case_of(rule, case.group) is None
+
+    def _reopen(self, case: Case, via: str, now: int) -> None:
+        rule = self.rules[case.rule]
+        case.end, case.reason, case.reopened, case.quiet = None, None, now, False
+        case.acknowledged = case.was_acknowledged = False
+        case.storm = None
+        case.batch, case.followed = self.batches[case.source], False
+        if case.group_by == rule.group_by:
+            for known in (self.ends, self.mutes, self.counting):
+                known.pop((rule.name, case.group), None)
+        self.open.append(case)
+        for channel in case.told:
+            if via == "pagerduty" and self._is_pagerduty(channel):
+                continue
+            action = "trigger" if self.routing.is_pager(channel) else "update"
+            self._send(case, channel, action, notes=("reopened by ann", "mine"))
+
+    def _follow_up(self, case: Case, action: str, notes: tuple[str, ...], via: str) -> None:
+        for channel in case.told:
+            if via == "pagerduty" and self._is_pagerduty(channel):
+                continue
+            self._send(case, channel, action, notes=notes)
+            if channel in case.high:
+                self._send(case, channel, action, high=True, notes=notes)
+
+    def _is_pagerduty(self, channel: str) -> bool:
+        destination = self.routing.destinations.get(channel)
+        return destination is not None and destination.pagerduty
 
     # ── one match ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -193,7 +255,8 @@ class Model:
             self._join(case, match, step)
             return
         if self._is_over(rule, key, match.time):
-            self.out.discarded[rule.name, "late_after_resolve"] += 1
+            late = match.time <= self.ends[rule.name, key]
+            self.out.discarded[rule.name, "late_after_resolve" if late else "recently_resolved"] += 1
             return
         breach = self._count(rule, key, match, step.source)
         if breach is not None:
@@ -410,11 +473,12 @@ class Model:
         if case.kind == "storm" or case.source != source:
             return None
         if rule.resolve.after_quiet is None:
-            at = case.last_seen + rule.stale_after
+            at = max(case.last_seen, case.reopened) + rule.stale_after
             return at if rule.resolve.when is not None and at < upto else None
-        at = case.last_seen + rule.resolve.after_quiet + rule.allowed_lateness
+        seen = max(case.last_seen, case.reopened)
+        at = seen + rule.resolve.after_quiet + rule.allowed_lateness
         if case.quiet and not self._is_alive(case) and not rule.resolve.even_if_silent:
-            at = max(at, case.last_seen + rule.stale_after)
+            at = max(at, seen + rule.stale_after)
         return at if at < upto else None
 
     def _is_alive(self, case: Case) -> bool:
@@ -424,6 +488,8 @@ class Model:
         for case in list(self.open):
             if case.kind == "storm":
                 self._close_storm(case, now)
+            if case.acknowledged:
+                continue
             if case.end is None and case.renotify_at is not None and case.renotify_at < now:
                 renotify = self.rules[case.rule].renotify
                 case.renotify_at = None if renotify is None else now + renotify
@@ -434,17 +500,24 @@ class Model:
     def _close_storm(self, storm: Case, now: int) -> None:
         after_quiet = self.rules[storm.rule].resolve.after_quiet
         quiet_until = storm.last_added + (600_000_000_000 if after_quiet is None else after_quiet)
-        if all(member.end is not None for member in storm.members) and now > quiet_until:
+        if not any(member.end is None and member.storm is storm for member in storm.members) and now > quiet_until:
             self._resolve(storm, "folded_closed", max(now, storm.last_seen), now)
 
-    def _resolve(self, case: Case, reason: str, at: int, now: int, *, close_storm: bool = True) -> None:
+    def _resolve(
+        self,
+        case: Case,
+        reason: str,
+        at: int,
+        now: int,
+        *,
+        close_storm: bool = True,
+        notes: tuple[str, ...] = (),
+        via: str = "",
+    ) -> None:
         case.end, case.reason = at, reason
         self.open.remove(case)
         self.out.resolved.append(case)
-        for channel in case.told:
-            self._send(case, channel, "resolve")
-            if channel in case.high:
-                self._send(case, channel, "resolve", high=True)
+        self._follow_up(case, "resolve", notes, via)
         for channel in case.deferred:
             self.out.withheld[case.rule, "stale", channel] += 1
         if case.kind != "storm":
@@ -452,6 +525,8 @@ class Model:
             if case.group_by == rule.group_by:
                 key = case.group
                 self.ends[rule.name, key] = max(at, self.ends.get((rule.name, key), at))
+                muted = at + rule.reopen_after if reason == "person" else 0
+                self.mutes[rule.name, key] = max(muted, self.mutes.get((rule.name, key), 0))
                 self._forget_ends(rule)
         if case.storm is not None and close_storm:
             self._close_storm(case.storm, now)
@@ -471,7 +546,8 @@ class Model:
         return (rule.name, key) in self.counting or self._case_of(rule, key) is not None
 
     def _is_over(self, rule: Rule, key: Key, time: int) -> bool:
-        return (rule.name, key) in self.ends and time <= self.ends[rule.name, key]
+        name = (rule.name, key)
+        return name in self.ends and time <= max(self.ends[name], self.mutes[name])
 
     def _is_full(self, rule: Rule, match: Match) -> bool:
         other = ("(other)",) * len(rule.group_by)
@@ -489,6 +565,10 @@ class Model:
             raise AmbiguousError  # somebody's clock has left a group behind: it may be gone by now
         return True
 
+    def _forget_ends_of(self, name: str) -> None:
+        self.ends = {key: end for key, end in self.ends.items() if key[0] != name}
+        self.mutes = {key: end for key, end in self.mutes.items() if key[0] != name}
+
     def _forget_ends(self, rule: Rule) -> None:
         """Keep the latest ends of a rule, as many as it may have groups, once a tenth more than that are known."""
         kept = rule.max_groups + 1
@@ -499,7 +579,7 @@ class Model:
         if ends[surplus - 1] == ends[surplus]:
             raise AmbiguousError
         for key in [key for key, end in self.ends.items() if key[0] == rule.name and end < ends[surplus]]:
-            del self.ends[key]
+            del self.ends[key], self.mutes[key]
 
     def _may_be_dropped_now(self, rule: Rule, key: Key) -> bool:
         """Whether an empty group may go in the middle of a step: only where some rule looks for room."""

@@ -14,7 +14,7 @@ from sidecar.core.match import Match
 from sidecar.core.records import Record
 from sidecar.core.routing import Destination, Routing
 from sidecar.core.rule import Rule
-from sidecar.core.state import Changes, EngineRow, GroupRow, Intent, RuleRow, Snapshot, SourceRow
+from sidecar.core.state import Changes, End, EngineRow, GroupRow, Intent, RuleRow, Snapshot, SourceRow
 
 START = 1_700_000_000_000_000_000
 """Where the tests' clocks begin: any time will do, as long as it is not zero."""
@@ -170,7 +170,7 @@ class Store:
     def __init__(self) -> None:
         self.sources: dict[str, SourceRow] = {}
         self.groups: dict[tuple[str, tuple[str, ...]], GroupRow] = {}
-        self.ended: dict[tuple[str, tuple[str, ...]], int] = {}
+        self.ended: dict[tuple[str, tuple[str, ...]], End] = {}
         self.incidents: dict[str, bytes] = {}
         self.rules: dict[str, bytes] = {}
         self.engine = msgspec.msgpack.encode(EngineRow())

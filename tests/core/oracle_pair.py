@@ -7,15 +7,15 @@ from collections import Counter, defaultdict
 from oracle_engine import AmbiguousError, Case, Decided, Model
 from oracle_engine import Ring as SlowRing
 from oracle_kit import Store
-from oracle_steps import ROUTING, Advance, Call, Configure, Fall, Scenario, Tick, calls
+from oracle_steps import ROUTING, Advance, Call, Configure, Fall, Say, Scenario, Tick, calls
 
 from sidecar.core.advance import Engine
 from sidecar.core.state import Changes
 from sidecar.core.window import Ring
 
 
-def perform(engine: Engine, call: Call) -> Changes:
-    """Let a call happen to an engine."""
+def perform(engine: Engine, call: Call, store: Store) -> Changes:
+    """Let a call happen to an engine. `store`: what it has written so far."""
     match call:
         case Advance(step):
             return engine.advance(step)
@@ -26,6 +26,9 @@ def perform(engine: Engine, call: Call) -> Changes:
         case Fall(now, which, channel):
             chosen = choose(engine, which)
             return (chosen and engine.fall_back(chosen, [channel], "note", now)) or Changes()
+        case Say(now, which, word):
+            incidents = sorted(store.history(), key=lambda incident: incident.id)
+            return engine.say(incidents[which % len(incidents)], word, now) if incidents else Changes()
 
 
 def choose(engine: Engine, which: int) -> str | None:
@@ -67,7 +70,12 @@ class Pair:
                     return True
                 case_of = {name: case for case, name in self.ids.items()}
                 decided = self.model.fall_back(case_of[chosen], [channel], "note")
-        changes = perform(self.engine, call)
+            case Say(now, which, word):
+                cases = sorted(self.ids, key=self.ids.__getitem__)
+                if not cases:
+                    return True
+                decided = self.model.say(cases[which % len(cases)], word.act.value, word.via.value, now)
+        changes = perform(self.engine, call, self.store)
         self.store.apply(changes)
         self.compare_facts(decided, changes)
         self.compare_notifications(decided, changes)
@@ -84,6 +92,7 @@ class Pair:
         assert [(o.rule, o.kind.value, o.level, o.count) for o in facts.opened] == decided.opened_as
         self.ids.update((case, opened.incident) for case, opened in zip(decided.opened, facts.opened, strict=True))
         history = {incident.id: incident for incident in self.store.history()}
+        assert [a.incident for a in facts.acknowledged] == [self.ids[case] for case in decided.acknowledged]
         ends = [(r.incident, r.reason.value, history[r.incident].resolved_at) for r in facts.resolved]
         assert sorted(ends) == sorted((self.ids[case], case.reason, case.end) for case in decided.resolved)
 
@@ -103,6 +112,7 @@ class Pair:
         for case in self.model.open:
             incident = seen[self.ids[case]]
             assert (incident.kind, incident.group, incident.group_by) == (case.kind, case.group, case.group_by)
+            assert (incident.state.value == "acknowledged") is case.acknowledged
             assert (incident.level, incident.count) == (case.level, case.count)
             assert {channel: told.level for channel, told in incident.told.items()} == case.told
             assert {channel for channel, told in incident.told.items() if told.high} == case.high

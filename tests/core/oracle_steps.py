@@ -16,9 +16,11 @@ from sidecar.core.advance import Step
 from sidecar.core.conditions import Exists
 from sidecar.core.levels import Level
 from sidecar.core.match import Match
+from sidecar.core.people import Act, Word
 from sidecar.core.records import NONE, Record
 from sidecar.core.routing import Destination, Routing
 from sidecar.core.rule import ResolvePolicy, Rule
+from sidecar.core.timeline import Via
 from sidecar.core.times import HOUR, SECOND
 
 ROUTING = Routing(
@@ -73,7 +75,16 @@ class FallBack(msgspec.Struct, frozen=True):
     channel: str
 
 
-Event = Read | Wait | Reload | FallBack
+class Speak(msgspec.Struct, frozen=True):
+    """A person does something to one of the incidents, open or not."""
+
+    passed: int
+    which: int
+    act: Act
+    via: Via
+
+
+Event = Read | Wait | Reload | FallBack | Speak
 
 
 class Scenario(msgspec.Struct, frozen=True):
@@ -113,7 +124,15 @@ class Fall(msgspec.Struct, frozen=True):
     channel: str
 
 
-Call = Advance | Tick | Configure | Fall
+class Say(msgspec.Struct, frozen=True):
+    """Call `say` for one of the incidents there have been, in the order of their ids."""
+
+    now: int
+    which: int
+    word: Word
+
+
+Call = Advance | Tick | Configure | Fall | Say
 
 
 def calls(scenario: Scenario) -> Iterator[Call]:
@@ -134,6 +153,9 @@ def calls(scenario: Scenario) -> Iterator[Call]:
         match event:
             case FallBack(which, channel):
                 yield Fall(now, which, channel)
+            case Speak(passed, which, act, via):
+                now += passed * SECOND
+                yield Say(now, which, Word(act=act, by="ann", via=via, note="mine"))
             case Wait(passed, idle):
                 now += passed * SECOND
                 yield Tick(now, idle)
@@ -198,6 +220,7 @@ rule_settings = st.builds(
             "max_pages_per_hour": st.sampled_from([1, 2, 2, 50]),
             "max_page_age": st.sampled_from([3, 30]).map(lambda n: n * SECOND),
             "stale_after": st.sampled_from([5, 60, 3600]).map(lambda n: n * SECOND),
+            "reopen_after": st.sampled_from([0, 3, 300]).map(lambda n: n * SECOND),
             "max_groups": st.sampled_from([1, 2, 3, 100, 100]),
             "severity_map": st.sampled_from([{}, {}, {Level.WARN: "error"}]),
         }
@@ -228,7 +251,9 @@ reloads = st.builds(
     regroup=st.booleans(),
 )
 fallbacks = st.builds(FallBack, which=st.integers(0, 5), channel=st.sampled_from(["slack", "discord"]))
-events = st.one_of(reads, reads, reads, reads, waits, waits, st.one_of(reloads, fallbacks))
+acts = st.sampled_from([*Act, Act.ACKNOWLEDGE, Act.RESOLVE, Act.RESOLVE, Act.REOPEN])
+speeches = st.builds(Speak, passed=seconds, which=st.integers(0, 5), act=acts, via=st.sampled_from(Via))
+events = st.one_of(reads, reads, reads, reads, waits, waits, speeches, st.one_of(reloads, fallbacks))
 scenarios = st.builds(
     Scenario,
     rules=st.lists(rule_settings, min_size=1, max_size=2).map(tuple),

@@ -111,7 +111,7 @@ def test_an_incident_of_another_grouping_is_joined_no_more_and_closes_in_its_own
     bench.read(a_match(2))
     assert [incident.count for incident in bench.incidents] == [1, 1]
     assert ends(bench.read(clock=HOUR)) == ["quiet", "quiet"]
-    assert list(bench.store.ended.values()) == [START + 11 * MINUTE + 2]
+    assert [end.at for end in bench.store.ended.values()] == [START + 11 * MINUTE + 2]
 
 
 def test_an_end_says_nothing_about_groups_of_another_grouping() -> None:

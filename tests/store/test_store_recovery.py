@@ -18,6 +18,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle_kit import Store as Rows
 from oracle_pair import perform
 from oracle_steps import Scenario, calls, scenarios
 from store_kit import clock_from, full, position
@@ -68,9 +69,10 @@ async def live(directory: Path, scenario: Scenario, waits: list[bool], failures:
     """Submit what the engine decides about each call; return the images."""
     store = Photographed(directory, failures)
     store.start()
-    engine, last_entry = Engine(), 0
+    engine, written, last_entry = Engine(), Rows(), 0
     for number, call in enumerate(calls(scenario)):
-        changes = perform(engine, call)
+        changes = perform(engine, call, written)
+        written.apply(changes)
         entries = entries_of(changes, last_entry + 1)
         last_entry += len(entries)
         commit = store.submit(
@@ -85,9 +87,11 @@ async def live(directory: Path, scenario: Scenario, waits: list[bool], failures:
 
 def fold(scenario: Scenario, count: int) -> tuple[Snapshot, list[Entry]]:
     """Return what the core has decided after so many calls."""
-    engine, entries = Engine(), list[Entry]()
+    engine, written, entries = Engine(), Rows(), list[Entry]()
     for _, call in zip(range(count), calls(scenario), strict=False):
-        entries += entries_of(perform(engine, call), len(entries) + 1)
+        changes = perform(engine, call, written)
+        written.apply(changes)
+        entries += entries_of(changes, len(entries) + 1)
     return engine.snapshot(), entries
 
 

@@ -91,7 +91,10 @@ async def test_without_a_token_only_this_machine_is_answered_under_a_name_of_its
 async def test_endpoints_get_their_path_and_query_and_refuse_in_their_own_words() -> None:
     async with asking(*ECHO) as ask:
         assert (await ask("/api/v1/things/x%2Fy?a=%20b"))[1] == {"path": {"id": "x/y"}, "query": {"a": " b"}}
-        assert (await ask("/api/v1/things/1/ack", "POST"))[1] == {"path": {"id": "1"}, "query": {}}
+        assert (await ask("/api/v1/things/1/ack", "POST", **{"Content-Type": "application/json"}))[1] == {
+            "path": {"id": "1"},
+            "query": {},
+        }
         assert (await ask("/api/v1/things/1?fail=1"))[:2] == (409, {"error": "not now"})
 
 

@@ -1,0 +1,99 @@
+"""`incidents`: what is open, what happened to one, and taking it on or closing it."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import os
+import sys
+from urllib.parse import quote
+
+import msgspec
+from rich.console import Console
+
+from sidecar.cli import client
+from sidecar.cli.terminal import print_table, printable
+from sidecar.telemetry.incidents import DoneAnswer, IncidentAnswer, IncidentsAnswer, ShownIncident
+
+HEAD = ("ID", "STATE", "LEVEL", "SINCE", "COUNT", "RULE", "TITLE")
+TIMELINE = ("TIME", "WHAT", "BY", "CHANNEL", "TEXT")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "action", nargs="?", default="list", choices=("list", "show", "ack", "resolve"), help="default: list"
+    )
+    parser.add_argument("id", nargs="?", metavar="ID", help="the incident")
+    client.add_arguments(parser)
+    parser.add_argument("--state", choices=("open", "resolved", "all"), help="list these (default: open)")
+    parser.add_argument("--limit", metavar="N", help="list the last N, at most 1,000 (default: 100)")
+    parser.add_argument("--note", help="what to say about it; everybody who was told of the incident reads it")
+    parser.add_argument("--by", help="who says so (default: this user)")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0: done. 1: there is no such incident. 2: the daemon could not be asked."""
+    if (args.id is None) is not (args.action == "list"):
+        print(f"incidents {args.action} {'needs an' if args.id is None else 'takes no'} ID", file=sys.stderr)
+        return 2
+    try:
+        _run(args, client.find(args, os.environ))
+    except client.AskError as error:
+        print(error, file=sys.stderr)
+        return 1 if isinstance(error, client.MissingError) else 2
+    return 0
+
+
+def _run(args: argparse.Namespace, daemon: client.Daemon) -> None:
+    if args.action == "list":
+        asked = {"state": args.state, "limit": args.limit}
+        query = {name: value for name, value in asked.items() if value is not None}
+        found = client.get(daemon, "incidents", query, IncidentsAnswer)
+        _print_json(found) if args.json else _list(found)
+        return
+    path = f"incidents/{quote(args.id, safe='')}"
+    if args.action == "show":
+        one = client.get(daemon, path, {}, IncidentAnswer)
+        _print_json(one) if args.json else _show(one)
+        return
+    word = {"by": getpass.getuser() if args.by is None else args.by, "note": args.note or ""}
+    done = client.post(daemon, f"{path}/{args.action}", word, DoneAnswer)
+    if args.json:
+        _print_json(done)
+    else:
+        print(f"{printable(done.incident.title)}: {'' if done.changed else 'was '}{done.incident.state}")
+
+
+def _list(found: IncidentsAnswer) -> None:
+    if not found.incidents:
+        print("no incidents", file=sys.stderr)
+        return
+    print_table(Console(highlight=False), HEAD, [_row(incident) for incident in found.incidents])
+
+
+def _row(incident: ShownIncident) -> tuple[str, ...]:
+    count = f"{incident.count:,}"
+    return incident.id, incident.state, incident.level, incident.opened_at, count, incident.rule, incident.title
+
+
+def _show(one: IncidentAnswer) -> None:
+    incident = one.incident
+    print(printable(incident.title))
+    facts = {name: value for name, value in msgspec.to_builtins(incident).items() if name not in ("title", "group")}
+    facts.update((f"group {name}", value) for name, value in incident.group.items())
+    for name, value in facts.items():
+        if value is not None:
+            print(f"  {printable(name)}: {printable(str(value))}")
+    for sample in one.samples:
+        for line in sample.splitlines():
+            print(f"  | {printable(line)}")
+    sys.stdout.flush()
+    rows = [(event.at, event.what, event.by, event.channel, event.text) for event in one.timeline]
+    print_table(Console(highlight=False), TIMELINE, rows)
+
+
+def _print_json(document: object) -> None:
+    print(json.dumps(msgspec.to_builtins(document), indent=2))
