@@ -212,6 +212,14 @@ class InputFiles(Event, frozen=True, kw_only=True):
     files: int
 
 
+class CertificatesRenewed(Event, frozen=True, kw_only=True):
+    """A listener uses new certificates."""
+
+    severity = Severity.INFO
+    text = "certificates renewed"
+    input: str
+
+
 class Listening(Event, frozen=True, kw_only=True):
     """An input can be reached."""
 

@@ -40,13 +40,13 @@ class Door:
         *,
         inside: Callable[[], int],
         refused: Callable[[], None],
-        tls: ssl.SSLContext | None,
     ) -> None:
         """`make()`: a connection's protocol. `inside()`: how many there are. `refused()`: one too many was closed."""
         self._make = make
         self._inside = inside
         self._refused = refused
-        self._tls = tls
+        self.tls: ssl.SSLContext | None = None
+        """For those who come from now on."""
         self._sockets: list[socket.socket] = []
         self._accepting: list[asyncio.Task[None]] = []
         self._arriving: set[asyncio.Task[None]] = set()
@@ -100,5 +100,5 @@ class Door:
         limits = {"ssl_handshake_timeout": HANDSHAKE_SECONDS, "ssl_shutdown_timeout": GOODBYE_SECONDS}
         with contextlib.suppress(OSError):
             await asyncio.get_running_loop().connect_accepted_socket(
-                self._make, connection, ssl=self._tls, **(limits if self._tls is not None else {})
+                self._make, connection, ssl=self.tls, **(limits if self.tls is not None else {})
             )

@@ -17,6 +17,14 @@ class HttpReport:
         """It listens."""
         self._telemetry.emit(events.Listening(input=self._name, address=address))
 
+    def unusable(self, error: str) -> None:
+        """The address, or the files of TLS, cannot be used."""
+        self._telemetry.emit(events.InputFailed(input=self._name, error=error))
+
+    def renewed(self) -> None:
+        """Certificates were replaced."""
+        self._telemetry.emit(events.CertificatesRenewed(input=self._name))
+
     def answered(self, status: int, reason: str) -> None:
         """A request was answered; with a reason, refused."""
         self._telemetry.emit(events.RequestAnswered(input=self._name, status=status, reason=reason))

@@ -12,7 +12,6 @@ Invariants
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Mapping
 from typing import Protocol
 from urllib.parse import unquote
@@ -31,6 +30,7 @@ from sidecar.inputs.http.auth import Access, Gate
 from sidecar.inputs.http.bodies import Bodies, Read
 from sidecar.inputs.http.connections import Connection, Connections
 from sidecar.inputs.http.doubts import Doubts, Note, RequestDigest
+from sidecar.inputs.http.tls import Certificates, reason
 from sidecar.inputs.http.turns import Waits
 from sidecar.telemetry.defects import traced
 
@@ -49,7 +49,12 @@ SILENT_SECONDS = 60
 MAX_SOURCES = 10_000
 """Tags told apart: they come from clients. More share one source."""
 
-MAX_TAG = 200
+MAX_TAG = 600
+"""Characters. Of a container's log it holds pod, namespace, container and id: 253, 63, 63 and 64 at most."""
+
+FIRST_RETRY_SECONDS = 1.0
+LONGEST_RETRY_SECONDS = 60.0
+"""An address that is taken may be free at any time, and files that are missing may come."""
 
 
 class HttpEvents(Protocol):
@@ -57,6 +62,12 @@ class HttpEvents(Protocol):
 
     def listening(self, address: str) -> None:
         """It listens."""
+
+    def unusable(self, error: str) -> None:
+        """The address, or the files of TLS, cannot be used; they are tried again."""
+
+    def renewed(self) -> None:
+        """Certificates were replaced."""
 
     def answered(self, status: int, reason: str) -> None:
         """A request was answered; with a reason, refused."""
@@ -90,12 +101,13 @@ class HttpListener:
         self.looked = False
         """Whether it listens."""
         self.trouble = ""
-        """Nothing: what keeps it from listening ends it."""
+        """Why it cannot listen right now; empty: it can."""
         self.port = config.port
         """The port taken, once it listens."""
         self._config = config
         self._clock = clock
         self._events = events
+        self._certificates = Certificates(config)
         self._gate = Gate(config.tokens, allow_anonymous=config.allow_anonymous)
         self._doubts = Doubts(config.name, positions, clock())
         self._deciding: dict[str, asyncio.Future[Note]] = {}
@@ -106,22 +118,16 @@ class HttpListener:
         self._sink: Judge | None = None
 
     async def run(self, sink: Judge) -> None:
-        """Listen until cancelled. Raises OSError if the address cannot be used."""
+        """Listen until cancelled."""
         self._sink = sink
         connections = Connections(self._handle, heard=self._doubts.settle, failed=self._failed)
-        door = Door(
-            connections,
-            inside=lambda: len(connections.connections),
-            refused=self._events.refused_connection,
-            tls=await asyncio.to_thread(tls_context, self._config),
-        )
+        door = Door(connections, inside=lambda: len(connections.connections), refused=self._events.refused_connection)
         try:
-            self.port = await door.open(self._config.host, self._config.port)
+            await self._open(door)
             self.looked = True
-            host = self._config.host
-            self._events.listening(f"{f'[{host}]' if ':' in host else host}:{self.port}")
             while True:
                 await asyncio.sleep(LOOK_SECONDS)
+                await self._renew(door)
                 connections.look_after()
                 self._bodies.make_room()
                 if not sink.congested:
@@ -146,6 +152,36 @@ class HttpListener:
 
     def close(self) -> None:
         """Nothing is open but what `run` has closed."""
+
+    async def _open(self, door: Door) -> None:
+        """Listen, as soon as the address and the files of TLS can be used."""
+        wait, host = FIRST_RETRY_SECONDS, self._config.host
+        shown = f"[{host}]" if ":" in host else host
+        while True:
+            try:
+                door.tls = await asyncio.to_thread(self._certificates.load)
+                self.port = await door.open(host, self._config.port)
+            except OSError as error:
+                await door.close()
+                self.trouble = f"cannot listen on {shown}:{self._config.port}: {reason(error)}"
+                self._events.unusable(self.trouble)
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, LONGEST_RETRY_SECONDS)
+            else:
+                self.trouble = ""
+                self._events.listening(f"{shown}:{self.port}")
+                return
+
+    async def _renew(self, door: Door) -> None:
+        """Take over certificates that have been replaced."""
+        if self._config.tls_cert is None:
+            return
+        tls, error = await asyncio.to_thread(self._certificates.renewed)
+        if tls is not None:
+            door.tls = tls
+            self._events.renewed()
+        elif error:
+            self._events.unusable(f"the files of TLS have changed, and those of before are still used: {error}")
 
     async def _stop(self, connections: Connections) -> None:
         """Answer what is under way, and close all connections."""
@@ -270,7 +306,9 @@ class HttpListener:
                 raise RefusedError(401, "a token is needed")
             rejected = {str(reason): count for reason, count in body.rejected.items()}
             name, note = digest.name(), Note(arrival, body.taken, rejected, body.kind.name)
-            decided = self._decide(sink, name, note, self._source(tag), read)
+            # Pods come and go, and their tags with them; what keeps them alive stays.
+            source = self._source(tag if container is None else container.source)
+            decided = self._decide(sink, name, note, source, read)
             if body.taken == 0 and rejected:
                 raise RefusedError(400, f"nothing in the body could be read: {reasons(rejected)}")
         if decided is None:
@@ -319,18 +357,6 @@ class HttpListener:
         if tag and source not in self._heard_from and len(self._heard_from) >= MAX_SOURCES:
             return f"http:{self.name}/(other)"
         return source
-
-
-def tls_context(config: HttpInput) -> ssl.SSLContext | None:
-    """Return the listener's TLS, if it has any. Raises OSError for files that cannot be used."""
-    if config.tls_cert is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(config.tls_cert, config.tls_key)
-    if config.tls_client_ca is not None:
-        context.load_verify_locations(config.tls_client_ca)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
 
 
 def _media_type(request: web.BaseRequest) -> str:

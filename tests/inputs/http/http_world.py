@@ -93,9 +93,16 @@ class Events:
     def __init__(self) -> None:
         self.statuses: list[int] = []
         self.reasons: list[str] = []
-        self.repetitions = self.refused = self.forgotten = 0
+        self.troubles: list[str] = []
+        self.repetitions = self.refused = self.forgotten = self.renewals = 0
 
     def listening(self, address: str) -> None: ...
+
+    def unusable(self, error: str) -> None:
+        self.troubles.append(error)
+
+    def renewed(self) -> None:
+        self.renewals += 1
 
     def answered(self, status: int, reason: str) -> None:
         assert bool(reason) is (status != 200)

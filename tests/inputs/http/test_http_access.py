@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
+import shutil
+import socket
 import ssl
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from http_world import Client, World, post
+from http_world import NOW, Client, World, post
 
+from sidecar.config.model import HttpInput
 from sidecar.config.secrets import Secret
+from sidecar.inputs.http import HttpListener
 from sidecar.inputs.http.auth import Access, Gate
 
 GOOD = b'{"level":"error","message":"it broke","error_type":"E"}'
@@ -119,6 +124,8 @@ class Pki(NamedTuple):
 
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed, which makes the certificates")
     place = tmp_path_factory.mktemp("pki")
 
     def make(name: str, *options: str) -> Path:
@@ -195,3 +202,57 @@ async def test_with_a_client_ca_a_client_needs_a_certificate_of_it(pki: Pki) -> 
         assert world.judge.decided == []
         assert (await (await send(pki.client)).answer())[0] == 200
     assert len(world.judge.decided) == 1
+
+
+async def test_a_renewed_certificate_is_used_without_a_restart(
+    pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its key comes after it: meanwhile the old pair is used, and that is said."""
+    monkeypatch.setattr("sidecar.inputs.http.server.LOOK_SECONDS", 0.01)
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    certificate.write_bytes(pki.server.read_bytes())
+    key.write_bytes(pki.server.with_suffix(".key").read_bytes())
+    world = World(tls_cert=str(certificate), tls_key=str(key))
+    async with world.listening() as listener:
+        assert (await (await world.client(listener, trusting(pki))).send(post(GOOD)))[0] == 200
+        certificate.write_bytes(pki.stranger.read_bytes())
+        while not world.events.troubles:
+            await asyncio.sleep(0.01)
+        assert (await (await world.client(listener, trusting(pki))).send(post(GOOD)))[0] == 200
+        key.write_bytes(pki.stranger.with_suffix(".key").read_bytes())
+        while not world.events.renewals:
+            await asyncio.sleep(0.01)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await world.client(listener, trusting(pki))
+    assert len(world.events.troubles) == 1
+    assert "before are still used: TLS: key values mismatch" in world.events.troubles[0]
+
+
+async def test_an_address_that_is_taken_is_tried_again_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.inputs.http.server.FIRST_RETRY_SECONDS", 0.01)
+    world = World()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        world.config = HttpInput(name="http", port=port)
+        listener = HttpListener(world.config, positions={}, clock=lambda: NOW, events=world.events)
+        running = asyncio.create_task(listener.run(world.judge))
+        while len(world.events.troubles) < 2:
+            await asyncio.sleep(0.01)
+        assert (listener.looked, listener.trouble) == (False, world.events.troubles[0])
+        assert listener.trouble == f"cannot listen on 127.0.0.1:{port}: address already in use"
+    while not listener.looked:
+        await asyncio.sleep(0.01)
+    assert listener.trouble == ""
+    running.cancel()
+    await asyncio.wait({running})
+
+
+async def test_files_of_tls_that_are_missing_are_named(tmp_path: Path) -> None:
+    world = World(tls_cert=str(tmp_path / "none.pem"))
+    listener = HttpListener(world.config, positions={}, clock=lambda: NOW, events=world.events)
+    running = asyncio.create_task(listener.run(world.judge))
+    while not world.events.troubles:
+        await asyncio.sleep(0.01)
+    assert "no such file or directory" in world.events.troubles[0]
+    running.cancel()
+    await asyncio.wait({running})

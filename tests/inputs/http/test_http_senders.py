@@ -246,7 +246,7 @@ async def test_what_the_kubernetes_example_sends_arrives_with_tag_pod_and_level(
     world = await taken(post(gzip.compress(body), "/ingest", Content_Type="application/msgpack", **headers))
     ((batch, _),) = world.judge.decided
     sample = world.judge.matches[0].sample
-    assert batch.source == f"http:http/{tag}"
+    assert batch.source == "http:http/k8s:shop/orders/app"
     assert (sample.level, sample.error_type, sample.service) == (Level.FATAL, "E", "app")
     assert sample.time == 1_795_470_519_500_000_000
 
