@@ -18,22 +18,21 @@ from typing import Protocol
 
 import msgspec
 
-from sidecar.core.decode.base import UNTIMED, Decoded, DecodeOptions, Rejected, StreamStats
+from sidecar.core.decode.base import MAX_SAMPLE_BYTES, UNTIMED, Decoded, DecodeOptions, Rejected, StreamStats
 from sidecar.core.decode.bounds import clip_line
 from sidecar.core.decode.json_object import Fields, read_object
 from sidecar.core.decode.json_split import Element, JsonSplitter
+from sidecar.core.decode.luminalog import read_entries, read_key
 from sidecar.core.decode.msgpack import BrokenStreamError, EventReader
 from sidecar.core.decode.objects import ObjectReader
-from sidecar.core.decode.otlp import OtlpError, read_json, read_protobuf
+from sidecar.core.decode.otlp import Logged, OtlpError, read_protobuf
+from sidecar.core.decode.otlp_json import RESOURCE_LOGS, read_json
+from sidecar.core.decode.outline import PADDING, Part, Scrap, document, members
 from sidecar.core.decode.settling import Settler
 from sidecar.core.decode.sniffing import Layout, sniff
 from sidecar.core.decode.stream import Stream
+from sidecar.core.decode.surroundings import merged
 from sidecar.core.timestamps import TimeReader
-
-MAX_ENTRIES = 1_000
-"""Entries of one LuminaLog request, and below, characters of a message: its API's own limits."""
-
-MAX_ENTRY_MESSAGE = 10 * 1024
 
 MAX_INDENT = 64
 """Bytes of what a body begins with before its first record that are kept: an indented line's white space."""
@@ -185,10 +184,10 @@ class BodyStream:
     def _begin(self, arrival: int, out: list[Decoded], *, final: bool) -> None:
         """Choose a reader as soon as the bytes so far tell which, and have it read them."""
         if self._endpoint is Endpoint.LOGS:
-            # A document in protobuf may begin with what is white space elsewhere.
-            if self._begun:
+            # A document in protobuf may begin with what is white space elsewhere, and be empty.
+            if self._begun or (final and "protobuf" in self._content_type):
                 self.kind = Kind.UNKNOWN  # until it is complete
-                self._reader = _Document(self, protobuf="protobuf" in self._content_type)
+                self._reader = _Document(self, protobuf="protobuf" in self._content_type, around=self._around)
                 self._reader.feed(bytes(self._begun), arrival, out)
                 self._begun.clear()
             return
@@ -292,11 +291,12 @@ class _Events:
 
 
 class _Document:
-    """What `/v1/logs` takes: one document."""
+    """What `/v1/logs` takes: one document. Its first bytes tell what it is; the Content-Type where they leave room."""
 
-    def __init__(self, body: BodyStream, *, protobuf: bool) -> None:
+    def __init__(self, body: BodyStream, *, protobuf: bool, around: Fields | None) -> None:
         self._body = body
         self._protobuf = protobuf
+        self._around = around
         self._data = bytearray()
 
     def feed(self, data: bytes, arrival: int, out: list[Decoded]) -> None:
@@ -304,52 +304,69 @@ class _Document:
 
     def finish(self, arrival: int, out: list[Decoded]) -> None:
         data, self._data = bytes(self._data), bytearray()
-        if self._protobuf:
-            self._body.kind = Kind.OTLP_PROTOBUF
-            self._take_otlp(lambda: read_protobuf(data), arrival, out)
+        if self._protobuf and self._take_protobuf(data, arrival, out):
             return
-        document = read_object(data)
-        if isinstance(document, Rejected):
-            self._body.reject(document, data)
-        elif "resourceLogs" in document:
+        top, rest = document(data)
+        found = members(top)
+        if (export := found.get(RESOURCE_LOGS[0]) or found.get(RESOURCE_LOGS[1])) is not None:
             self._body.kind = Kind.OTLP_JSON
-            self._take_otlp(lambda: read_json(document), arrival, out)
-        elif isinstance(entries := document.get("logs"), list):
+            self._take_logged(read_json(export), arrival, out)
+        elif (entries := found.get("logs")) is not None and entries.opening == b"[":
             self._body.kind = Kind.LUMINALOG
-            key = document.get("api_key")
-            self._body.api_key = key if isinstance(key, str) else None
-            for position, entry in enumerate(entries):
-                self._take_entry(position, entry, arrival, out)
+            self._body.api_key = read_key(found.get("api_key"))
+            self._take_entries(entries, arrival, out)
         else:
-            self._body.reject(Rejected.NOT_A_LOG_REQUEST, data)
+            self._take_neither(data, arrival, out)
+            return
+        if not top.whole:
+            self._body.reject(Rejected.TORN, bytes(top.data[-MAX_SAMPLE_BYTES:]))
+        if rest:
+            self._body.reject(Rejected.INVALID_JSON, bytes(rest))
 
-    def _take_otlp(self, read: _ReadOtlp, arrival: int, out: list[Decoded]) -> None:
+    def _take_neither(self, data: bytes, arrival: int, out: list[Decoded]) -> None:
+        """Take what does not look like either in JSON."""
+        if not data.strip(PADDING):
+            self._body.kind = Kind.EMPTY
+        elif self._protobuf:
+            self._body.kind = Kind.OTLP_PROTOBUF
+            self._body.reject(Rejected.INVALID_OTLP, data)
+        elif not self._take_protobuf(data, arrival, out):
+            fields = read_object(data)
+            if fields == {}:
+                self._body.kind = Kind.OTLP_JSON  # an export of nothing
+            else:
+                self._body.reject(fields if isinstance(fields, Rejected) else Rejected.NOT_A_LOG_REQUEST, data)
+
+    def _take_protobuf(self, data: bytes, arrival: int, out: list[Decoded]) -> bool:
+        """Take an export in protobuf; return whether it is one."""
         try:
-            for fields in read():
-                if fields is None:
-                    self._body.reject(Rejected.NOT_AN_OBJECT)
-                else:
-                    self._body.draft(fields, encoded(fields), arrival, out)
+            records = read_protobuf(data)
         except OtlpError:
-            self._body.reject(Rejected.INVALID_OTLP)
+            return False
+        self._body.kind = Kind.OTLP_PROTOBUF
+        self._take_logged(records, arrival, out)
+        return True
 
-    def _take_entry(self, position: int, entry: object, arrival: int, out: list[Decoded]) -> None:
-        if position >= MAX_ENTRIES:
-            self._body.reject(Rejected.TOO_MANY)
-        elif not isinstance(entry, dict):
-            self._body.reject(Rejected.NOT_AN_OBJECT, encoded(entry))
-        else:
-            message = entry.get("message")
-            if isinstance(message, str) and len(message) > MAX_ENTRY_MESSAGE:
-                entry["message"] = message[:MAX_ENTRY_MESSAGE]
+    def _take_logged(self, records: Iterable[Logged | Scrap], arrival: int, out: list[Decoded]) -> None:
+        for record in records:
+            if isinstance(record, Scrap):
+                self._body.reject(record.reason, record.data)
+            else:
+                around = merged(record.around, self._around) if self._around else record.around
+                line = encoded(merged(dict(record.fields), around))
+                self._body.draft(record.fields, line, arrival, out, around=around)
+
+    def _take_entries(self, logs: Part, arrival: int, out: list[Decoded]) -> None:
+        for entry in read_entries(logs):
+            if isinstance(entry, Scrap):
+                self._body.reject(entry.reason, entry.data)
+                continue
+            if entry.cut:
                 self._body.cut_message()
-            metadata = entry.get("metadata")
-            around = metadata if isinstance(metadata, dict) else None
-            self._body.draft(entry, encoded(entry), arrival, out, around=around)
-
-
-class _ReadOtlp(Protocol):
-    def __call__(self) -> Iterable[Fields | None]: ...
+            around = entry.around
+            if around and self._around:
+                around = merged(around, self._around)
+            self._body.draft(entry.fields, encoded(entry.fields), arrival, out, around=around)
 
 
 def encoded(value: object) -> bytes:

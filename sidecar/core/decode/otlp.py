@@ -1,79 +1,59 @@
-"""OpenTelemetry's logs, as protobuf and as JSON, to plain objects.
+"""OpenTelemetry's logs as protobuf, and what both of its encodings have in common.
 
-A log record becomes one flat object: its attributes over its resource's, and the record's own members under the names
-of OTLP's JSON (`timeUnixNano`, `severityText`, `severityNumber`, `body`, `traceId`, `spanId`, `eventName`), so that the
-key lists apply to it as to any other. A body that is a map lends its members to the object.
+A log record becomes two objects. The first is the record itself: its body, and its members under the names of OTLP's
+JSON (`timeUnixNano`, `severityText`, `severityNumber`, `traceId`, `spanId`, `eventName`). A body that is a map lends
+its members to it, and one that is a text with a JSON object is decoded as a `message` would be. The second stands in
+for what the record does not say itself: its attributes over its scope's name and its resource's attributes. So an
+attribute named `event` or `level` does not hide the body or the severity.
 
-Source: opentelemetry-proto, `logs/v1/logs.proto`; OTLP specification, "JSON Protobuf Encoding".
+Invariant: a record that cannot be read costs itself. Only an export whose own frame is broken is refused as a whole.
+
+Source: opentelemetry-proto, `logs/v1/logs.proto`; OTLP specification, "OTLP/HTTP Response".
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
-from sidecar.core.decode.json_object import Fields
+from sidecar.core.decode.base import Rejected
+from sidecar.core.decode.json_object import Fields, read_object
+from sidecar.core.decode.otlp_schema import ExportRequest, LogRecord, Resource, Scope, Status
+from sidecar.core.decode.outline import Scrap
 
 MAX_DEPTH = 64
-"""Values inside one another: as deep as JSON is read."""
+"""Values inside one another: as deep as JSON is read. Protobuf's library stops a little earlier."""
+
+_NO_TRACE = frozenset((b"\0" * 16, b"\0" * 8))
+"""Ids that say that there is none."""
+
+
+class Logged(msgspec.Struct):
+    """One log record."""
+
+    fields: Fields
+    around: Fields
+    """What stands in for that which it does not say itself."""
 
 
 class OtlpError(Exception):
     """The body is no export of logs."""
 
 
-def read_protobuf(data: bytes) -> Iterator[Fields]:
-    """Yield the records of an `ExportLogsServiceRequest`. Raises `OtlpError`."""
-    request = ExportLogsServiceRequest()
+def read_protobuf(data: bytes) -> Iterator[Logged | Scrap]:
+    """Yield the records of an `ExportLogsServiceRequest`. Raises `OtlpError` before the first."""
+    request = ExportRequest()
     try:
         request.ParseFromString(data)
     except DecodeError:
         raise OtlpError from None
-    for resource_logs in request.resource_logs:
-        resource = _attributes(resource_logs.resource.attributes)
-        for scope_logs in resource_logs.scope_logs:
-            scope: Fields = {"otel.scope.name": scope_logs.scope.name} if scope_logs.scope.name else {}
-            for record in scope_logs.log_records:
-                own: Fields = {
-                    "timeUnixNano": record.time_unix_nano or record.observed_time_unix_nano or None,
-                    "severityText": record.severity_text or None,
-                    "severityNumber": int(record.severity_number) or None,
-                    "traceId": record.trace_id.hex() or None,
-                    "spanId": record.span_id.hex() or None,
-                    "eventName": record.event_name or None,
-                }
-                body = _value(record.body, MAX_DEPTH) if record.HasField("body") else None
-                yield _record(resource, scope, _attributes(record.attributes), own, body)
-
-
-def read_json(document: Fields) -> Iterator[Fields | None]:
-    """Yield the records of the same as JSON; None for what stands where a record should. Raises `OtlpError`."""
-    for resource_logs in _list(document, "resourceLogs"):
-        resource = _json_attributes(_member(_member(resource_logs, "resource"), "attributes"))
-        for scope_logs in _list(resource_logs, "scopeLogs"):
-            name = _member(_member(scope_logs, "scope"), "name")
-            scope: Fields = {"otel.scope.name": name} if isinstance(name, str) and name else {}
-            for record in _list(scope_logs, "logRecords"):
-                if not isinstance(record, dict):
-                    yield None
-                    continue
-                own: Fields = {
-                    "timeUnixNano": _integer(record.get("timeUnixNano"))
-                    or _integer(record.get("observedTimeUnixNano")),
-                    "severityText": record.get("severityText") or None,
-                    "severityNumber": _severity(record.get("severityNumber")),
-                    "traceId": record.get("traceId") or None,
-                    "spanId": record.get("spanId") or None,
-                    "eventName": record.get("eventName") or None,
-                }
-                attributes = _json_attributes(record.get("attributes"))
-                yield _record(resource, scope, attributes, own, _json_value(record.get("body"), MAX_DEPTH))
+    if data and not request.resource_logs:
+        raise OtlpError  # something else that protobuf takes for members it does not know
+    return _records(request)
 
 
 def protobuf_answer(rejected: int, message: str) -> bytes:
@@ -91,24 +71,72 @@ def json_answer(rejected: int, message: str) -> Fields:
     return {"partialSuccess": {"rejectedLogRecords": str(rejected), "errorMessage": message}} if rejected else {}
 
 
-def _record(resource: Fields, scope: Fields, attributes: Fields, own: Fields, body: object) -> Fields:
-    fields = {**resource, **scope, **attributes}
+def error_answer(message: str) -> bytes:
+    """Return the `Status` that answers an export in protobuf which was refused; as JSON it is `{"message": …}`."""
+    answer: bytes = Status(message=message).SerializeToString()
+    return answer
+
+
+def logged(own: Fields, body: object, around: Fields) -> Logged:
+    """Return a record. `own`: its members other than the body; one that says nothing is None."""
+    fields: Fields = {}
     if isinstance(body, dict):
         fields.update(body)
-    elif body is not None:
+    elif isinstance(body, str) and body.lstrip()[:1] == "{" and isinstance(read_object(body), dict):
+        fields["message"] = body
+    elif body is not None and body != "":
         fields["body"] = body
     fields.update((name, value) for name, value in own.items() if value is not None)
-    return fields
+    return Logged(fields, around)
+
+
+def _records(request: Any) -> Iterator[Logged | Scrap]:
+    for resource_logs in request.resource_logs:
+        resource: Fields = {}
+        try:
+            resource = _attributes(Resource.FromString(resource_logs.resource).attributes)
+        except DecodeError:
+            yield Scrap(Rejected.INVALID_OTLP, resource_logs.resource)
+        for scope_logs in resource_logs.scope_logs:
+            around = resource
+            try:
+                if name := Scope.FromString(scope_logs.scope).name:
+                    around = {**resource, "otel.scope.name": _text(name)}
+            except DecodeError:
+                yield Scrap(Rejected.INVALID_OTLP, scope_logs.scope)
+            for raw in scope_logs.log_records:
+                try:
+                    record = LogRecord.FromString(raw)
+                except DecodeError:
+                    yield Scrap(Rejected.INVALID_OTLP, raw)
+                    continue
+                own: Fields = {
+                    "timeUnixNano": record.time_unix_nano or record.observed_time_unix_nano or None,
+                    "severityText": _text(record.severity_text) or None,
+                    "severityNumber": record.severity_number or None,
+                    "traceId": _id(record.trace_id),
+                    "spanId": _id(record.span_id),
+                    "eventName": _text(record.event_name) or None,
+                }
+                yield logged(own, _value(record.body, MAX_DEPTH), {**around, **_attributes(record.attributes)})
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def _id(raw: bytes) -> str | None:
+    return raw.hex() or None if raw not in _NO_TRACE else None
 
 
 def _attributes(pairs: Any) -> Fields:
-    return {pair.key: _value(pair.value, MAX_DEPTH) for pair in pairs}
+    return {_text(pair.key): _value(pair.value, MAX_DEPTH) for pair in pairs}
 
 
-def _value(value: AnyValue, depth: int) -> object:
+def _value(value: Any, depth: int) -> object:
     match value.WhichOneof("value"):
         case "string_value":
-            return value.string_value
+            return _text(value.string_value)
         case "bool_value":
             return value.bool_value
         case "int_value":
@@ -116,89 +144,10 @@ def _value(value: AnyValue, depth: int) -> object:
         case "double_value":
             return value.double_value
         case "bytes_value":
-            return value.bytes_value.decode("utf-8", "replace")
+            return _text(value.bytes_value)
         case "array_value" if depth:
             return [_value(item, depth - 1) for item in value.array_value.values]
         case "kvlist_value" if depth:
-            return {pair.key: _value(pair.value, depth - 1) for pair in value.kvlist_value.values}
+            return {_text(pair.key): _value(pair.value, depth - 1) for pair in value.kvlist_value.values}
         case _:
             return None
-
-
-# ── JSON ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _member(value: object, name: str) -> object:
-    return value.get(name) if isinstance(value, dict) else None
-
-
-def _list(value: object, name: str) -> list[Any]:
-    found = _member(value, name)
-    if found is None:
-        return []
-    if not isinstance(found, list):
-        raise OtlpError
-    return found
-
-
-def _integer(value: object) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 20:
-        return int(value) or None
-    return value or None if type(value) is int else None
-
-
-def _severity(value: object) -> int | None:
-    if isinstance(value, str) and not value.isdigit():
-        return _SEVERITIES.get(value)
-    return _integer(value)
-
-
-_SEVERITIES = {
-    f"SEVERITY_NUMBER_{name}{'' if step == 0 else step + 1}": 1 + 4 * position + step
-    for position, name in enumerate(("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"))
-    for step in range(4)
-}
-
-
-def _json_attributes(pairs: object) -> Fields:
-    if not isinstance(pairs, list):
-        return {}
-    return {
-        pair["key"]: _json_value(pair.get("value"), MAX_DEPTH)
-        for pair in pairs
-        if isinstance(pair, dict) and isinstance(pair.get("key"), str)
-    }
-
-
-def _json_value(value: object, depth: int) -> object:
-    if not isinstance(value, dict) or not value or not depth:
-        return None
-    name, inner = next(iter(value.items()))
-    match name:
-        case "stringValue" | "boolValue" | "doubleValue":
-            return inner
-        case "intValue":
-            try:
-                return int(inner) if isinstance(inner, str) and len(inner) <= 20 else inner
-            except ValueError:
-                return inner
-        case "bytesValue":
-            return _from_base64(inner)
-        case "arrayValue":
-            return [_json_value(item, depth - 1) for item in _list(inner, "values")]
-        case "kvlistValue":
-            pairs = _list(inner, "values")
-            return {
-                pair["key"]: _json_value(pair.get("value"), depth - 1)
-                for pair in pairs
-                if isinstance(pair, dict) and isinstance(pair.get("key"), str)
-            }
-        case _:
-            return None
-
-
-def _from_base64(text: object) -> str | None:
-    try:
-        return base64.b64decode(str(text), validate=True).decode("utf-8", "replace")
-    except (binascii.Error, ValueError):
-        return None

@@ -17,7 +17,7 @@ import msgspec
 from aiohttp import web
 
 from sidecar.core.decode.bodies import Kind
-from sidecar.core.decode.otlp import json_answer, protobuf_answer
+from sidecar.core.decode.otlp import error_answer, json_answer, protobuf_answer
 from sidecar.inputs.http.doubts import Note
 
 RETRY_AFTER = "2"
@@ -61,8 +61,11 @@ def answer(note: Note) -> web.Response:
     return web.Response(body=msgspec.json.encode(document), content_type="application/json", headers=_SERVER)
 
 
-def refusal(refused: RefusedError) -> web.Response:
-    """Return the answer to a request that is not taken."""
+def refusal(refused: RefusedError, *, export: str | None = None) -> web.Response:
+    """Return the answer to a request that is not taken. `export`: media type of what was sent to OTLP's endpoint.
+
+    There the answer is a `Status` in the encoding of the request (OTLP specification, "Failures").
+    """
     headers = dict(_SERVER)
     if refused.status == 503:
         headers["Retry-After"] = RETRY_AFTER
@@ -70,9 +73,12 @@ def refusal(refused: RefusedError) -> web.Response:
         headers["WWW-Authenticate"] = 'Bearer realm="luminalog-sidecar", Basic realm="luminalog-sidecar"'
     if refused.status == 405:
         headers["Allow"] = "POST, PUT"
+    document = {"error": refused.message}
+    if export is not None:
+        if "protobuf" in export:
+            body, kind = error_answer(refused.message), "application/x-protobuf"
+            return web.Response(status=refused.status, body=body, content_type=kind, headers=headers)
+        document["message"] = refused.message
     return web.Response(
-        status=refused.status,
-        body=msgspec.json.encode({"error": refused.message}),
-        content_type="application/json",
-        headers=headers,
+        status=refused.status, body=msgspec.json.encode(document), content_type="application/json", headers=headers
     )

@@ -225,7 +225,8 @@ class HttpListener:
             endpoint, tag = self._route(request)
             name, note = await self._take(request, endpoint, tag, stranger=self._admit(request, endpoint))
         except RefusedError as refused:
-            response = self._refuse(refused)
+            export = _media_type(request) if request.path.rstrip("/") == "/v1/logs" else None
+            response = self._refuse(refused, export=export)
         except Exception as error:  # a defect, which the client can do nothing about
             response = self._failed(500, error)
         else:
@@ -236,9 +237,9 @@ class HttpListener:
             response.force_close()
         return response
 
-    def _refuse(self, refused: RefusedError) -> web.Response:
+    def _refuse(self, refused: RefusedError, *, export: str | None = None) -> web.Response:
         self._events.answered(refused.status, refused.message)
-        return refusal(refused)
+        return refusal(refused, export=export)
 
     def _failed(self, status: int, error: BaseException | None) -> web.Response:
         """Return the answer to what is no request, or has met a defect."""

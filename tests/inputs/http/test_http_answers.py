@@ -10,6 +10,7 @@ import pytest
 from http_world import World, post
 
 from sidecar.config.secrets import Secret
+from sidecar.core.decode.otlp_schema import Status
 from sidecar.core.levels import Level
 
 GOOD = b'{"level":"error","message":"it broke","error_type":"E"}'
@@ -34,7 +35,7 @@ async def ask(world: World, raw: bytes) -> tuple[int, dict[str, str], bytes]:
         (GOOD + b"\n{bad\n" + GOOD + b"\n", {"Content_Type": "application/x-ndjson"}, 2, 1),
         (b"[" + b'{"a":' * 10_000 + b"1" + b"}" * 10_000 + b"," + GOOD + b"]", {}, 1, 1),
         (b"2026-01-02 03:04:05 ERROR it broke\n", {"Content_Type": "text/plain"}, 1, 0),
-        (gzip.compress(GOOD + b"\n" + GOOD)[:-9], {"Content_Encoding": "gzip"}, 2, 1),
+        (gzip.compress(GOOD + b"\n" + GOOD, mtime=0)[:-9], {"Content_Encoding": "gzip"}, 2, 1),
         (b"", {}, 0, 0),
         (b" \r\n", {}, 0, 0),
         (b"[]", {}, 0, 0),
@@ -59,7 +60,7 @@ async def test_one_bad_record_does_not_sink_its_batch(
         (post(GOOD).replace(b"POST", b"GET ", 1).replace(b"GET  ", b"GET "), 405),
         (post(GOOD, Content_Encoding="br"), 415),
         (post(b"x" * 2_000), 413),
-        (post(gzip.compress(b"x" * 5_000), Content_Encoding="gzip"), 413),
+        (post(gzip.compress(b"x" * 5_000, mtime=0), Content_Encoding="gzip"), 413),
         (post(b'{"neither": 1}', "/v1/logs"), 400),
     ],
 )
@@ -118,3 +119,14 @@ async def test_otlp_as_json_is_answered_in_its_own_terms() -> None:
     sample = world.judge.matches[0].sample
     assert (sample.level, sample.service, sample.message) == (Level.ERROR, "shop", "it broke")
     assert sample.time == 1_795_470_000_000_000_000
+
+
+async def test_an_export_in_protobuf_that_is_refused_is_answered_with_a_status() -> None:
+    """OTLP asks for the encoding of the request, also where it was not read."""
+    world = World(tokens=(Secret("key"),))
+    refused = post(b"", "/v1/logs", Content_Type="application/x-protobuf", Authorization="Bearer wrong")
+    status, headers, answer = await ask(world, refused)
+    assert (status, headers["content-type"]) == (401, "application/x-protobuf")
+    assert Status.FromString(answer).message == "the token is not valid"
+    refused = post(b"{}", "/v1/logs", Content_Type="application/json", Authorization="Bearer wrong")
+    assert json.loads((await ask(World(tokens=(Secret("key"),)), refused))[2])["message"] == "the token is not valid"
