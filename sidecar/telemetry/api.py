@@ -12,6 +12,7 @@ Invariants
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -24,6 +25,9 @@ from sidecar.config.problems import listed
 from sidecar.config.secrets import Secret
 
 PREFIX: Final = "/api/v1"
+
+DEFAULT_LIMIT: Final = 100
+"""Items of a list, where the query does not say."""
 
 MAX_BODY_BYTES: Final = 64 * 1024
 """Somebody's note is far shorter."""
@@ -46,6 +50,15 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Only parameters that the endpoint knows, each given once."""
     body: Mapping[str, object] = {}
     """The members of a `POST`'s JSON object, if it has a body."""
+
+    def limit(self, most: int) -> int:
+        """Return how many items the query asks for. Raises `RefusedError`."""
+        text = self.query.get("limit")
+        if text is None:
+            return DEFAULT_LIMIT
+        if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) or not 1 <= int(text) <= most:
+            raise RefusedError(400, f"limit: expected a number from 1 to {most:,}")
+        return int(text)
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):

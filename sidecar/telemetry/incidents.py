@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -15,7 +14,6 @@ from sidecar.core.texts import reason_text, rfc3339, title_of
 from sidecar.core.timeline import Moment
 from sidecar.telemetry.api import Call, Endpoint, RefusedError
 
-DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 1_000
 """Incidents in one answer."""
 
@@ -109,7 +107,7 @@ def incident_endpoints(book: Book) -> list[Endpoint]:
         state = call.query.get("state", "open")
         if state not in STATES:
             raise RefusedError(400, f"state: expected {', '.join(STATES)}")
-        incidents = await book.latest(STATES[state], _limit(call.query.get("limit")))
+        incidents = await book.latest(STATES[state], call.limit(MAX_LIMIT))
         return IncidentsAnswer(incidents=[shown(incident) for incident in incidents])
 
     async def one(call: Call) -> IncidentAnswer:
@@ -181,14 +179,6 @@ def timeline_of(incident: Incident, moments: Sequence[Moment], entries: Sequence
             )
         )
     return [event for _, event in sorted(events, key=lambda one: one[0])]
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_LIMIT
-    if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) or not 1 <= int(text) <= MAX_LIMIT:
-        raise RefusedError(400, f"limit: expected a number from 1 to {MAX_LIMIT:,}")
-    return int(text)
 
 
 def _text(call: Call, name: str, most: int) -> str:

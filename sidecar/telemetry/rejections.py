@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 import msgspec
@@ -12,8 +11,6 @@ from sidecar.core.decode.base import Rejected
 from sidecar.core.quarantine import Quarantine, RejectedRecord
 from sidecar.core.texts import rfc3339
 from sidecar.telemetry.api import Call, Endpoint, RefusedError
-
-DEFAULT_LIMIT: Final = 100
 
 MAX_LIMIT: Final = 1000
 """Records in one answer: 1 to 6 MB, put together in a few milliseconds while nothing else happens."""
@@ -45,7 +42,7 @@ def rejected_endpoint(quarantine: Quarantine) -> Endpoint:
     """Return the endpoint that shows what a quarantine keeps."""
 
     async def answer(call: Call) -> RejectedAnswer:
-        limit = _limit(call.query.get("limit"))
+        limit = call.limit(MAX_LIMIT)
         reason = call.query.get("reason")
         if reason is not None and reason not in list(Rejected):
             raise RefusedError(400, f"reason: expected {listed(sorted(Rejected))}")
@@ -55,14 +52,6 @@ def rejected_endpoint(quarantine: Quarantine) -> Endpoint:
         )
 
     return Endpoint(path="rejected", answer=answer, query=("limit", "input", "reason"))
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_LIMIT
-    if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) or not 1 <= int(text) <= MAX_LIMIT:
-        raise RefusedError(400, f"limit: expected a number from 1 to {MAX_LIMIT:,}")
-    return int(text)
 
 
 def _shown(record: RejectedRecord) -> ShownRecord:
