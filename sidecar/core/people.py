@@ -11,6 +11,7 @@ error: two people may acknowledge the same incident, and PagerDuty sends everyth
 Invariants
 - Whoever was told of an incident hears what people do to it, except where they did it.
 - A group whose incident a person has resolved opens no other for the rule's `reopen_after`.
+- The daemon's own incidents, which belong to no rule, are nobody's to close: they end with their trouble.
 - A storm that a person resolves takes the incidents with it that were folded into it.
 """
 
@@ -22,7 +23,7 @@ from collections.abc import Mapping
 import msgspec
 
 from sidecar.core.closing import Closing
-from sidecar.core.incidents import Incident, ResolveReason, State, clean, clean_name
+from sidecar.core.incidents import Incident, ResolveReason, State, clean
 from sidecar.core.ledger import Ledger
 from sidecar.core.notification import Kind
 from sidecar.core.state import Acknowledged, SourceRow
@@ -86,7 +87,7 @@ class People:
                 self._ledger.note(incident, now, What.NOTE, by=by, text=note)
             return bool(note)
         state = TRANSITIONS.get((incident.state, word.act))
-        if state is None or (word.act is Act.REOPEN and not self._can_reopen(incident)):
+        if incident.kind is Kind.SELF or state is None or (word.act is Act.REOPEN and not self._can_reopen(incident)):
             return False
         match word.act:
             case Act.ACKNOWLEDGE:
@@ -160,6 +161,5 @@ class People:
 
 
 def _notes(what: str, by: str, note: str) -> tuple[str, ...]:
-    name = clean_name(by)
-    happened = (f"{what} by {name}" if name else what) if what else ""
+    happened = f"{what} by {by}" if what and by else what
     return tuple(text for text in (happened, note) if text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from oracle_kit import START, Bench, a_match, a_rule, discarded, ends, told
 
+from sidecar.core.daemon import state_unwritable
 from sidecar.core.incidents import State
 from sidecar.core.levels import Level
 from sidecar.core.people import TRANSITIONS, Act, Word
@@ -165,3 +166,11 @@ def test_the_timeline_tells_what_happened_in_order() -> None:
     assert moments(rose) == [("rose", "", "")]
     assert moments(folded)[:2] == [("opened", "", ""), ("folded", "", "storm")]
     assert ("resolved", "", "no match for 11 min") in moments(closed)
+
+
+@pytest.mark.parametrize("act", [act for act in Act if act is not Act.NOTE])
+def test_the_daemon_s_own_incident_is_nobody_s_to_close(act: Act) -> None:
+    """It belongs to no rule, and ends with its trouble."""
+    bench = Bench(a_rule())
+    own = state_unwritable("disk full", since=START, now=START, host="h")
+    assert bench.engine.say(own, Word(act=act), START + MINUTE).empty
