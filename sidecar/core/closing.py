@@ -21,7 +21,7 @@ from sidecar.core.notification import Kind
 from sidecar.core.state import End, Resolved
 from sidecar.core.telling import Telling
 from sidecar.core.texts import reason_text
-from sidecar.core.timeline import Via, What
+from sidecar.core.timeline import Moment, Via, What
 from sidecar.core.timers import Timers
 from sidecar.core.times import SECOND
 
@@ -109,7 +109,8 @@ class Closing:
         ledger = self._ledger
         state = ledger.rules[incident.rule]
         incident.state, incident.resolve_reason, incident.resolved_at = State.RESOLVED, reason, at
-        ledger.note(incident, now, What.RESOLVED, by=incident.resolved_by, text=reason_text(incident) or "")
+        why = reason_text(incident) or ""
+        ledger.note(incident, Moment(at=now, what=What.RESOLVED, by=incident.resolved_by, text=why, via=but))
         self._telling.resolve(incident, now, notes=notes, but=but)
         seconds = max(0, at - incident.first_seen) / SECOND
         ledger.changes.facts.resolved.append(Resolved(incident.id, incident.rule, reason, seconds))
@@ -174,7 +175,7 @@ class Closing:
             self.resolve(incident, ResolveReason.STALE, due, now)
         else:
             incident.quiet = True
-            self._ledger.note(incident, now, What.QUIET)
+            self._ledger.note(incident, Moment(at=now, what=What.QUIET))
             self._silent.setdefault(incident.source, set()).add(incident.id)
             self._ledger.mark(incident)
 

@@ -17,7 +17,7 @@ from sidecar.core.rulestate import RuleState
 from sidecar.core.state import GroupKey, Opened, SourceRow
 from sidecar.core.storms import Storms
 from sidecar.core.telling import Telling
-from sidecar.core.timeline import What
+from sidecar.core.timeline import Moment, What
 from sidecar.core.times import SECOND
 from sidecar.core.window import Counted, Run, Window
 
@@ -93,7 +93,7 @@ class Judging:
         self._ledger.incidents[incident.id] = incident
         self._ledger.mark(incident)
         self._ledger.changes.facts.opened.append(Opened.of(incident))
-        self._ledger.note(incident, now, What.OPENED, level=incident.level)
+        self._ledger.note(incident, Moment(at=now, what=What.OPENED, level=incident.level))
         self._closing.schedule(incident)
         self._storms.announce(state, incident, run.last, now)
 
@@ -105,7 +105,7 @@ class Judging:
         if rose:
             incident.level = match.level
             incident.speak_of(match)
-            self._ledger.note(incident, now, What.ROSE, level=match.level)
+            self._ledger.note(incident, Moment(at=now, what=What.ROSE, level=match.level))
         else:
             incident.add_sample(match)
         if incident.told or incident.deferred:

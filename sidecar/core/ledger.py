@@ -14,12 +14,11 @@ from collections.abc import Callable
 import msgspec
 
 from sidecar.core.incidents import Incident
-from sidecar.core.levels import Level
 from sidecar.core.notification import Kind
 from sidecar.core.rule import Rule
 from sidecar.core.rulestate import RuleState
 from sidecar.core.state import Changes, GroupKey, GroupRow, Snapshot, SourceRow
-from sidecar.core.timeline import Moment, What
+from sidecar.core.timeline import Moment
 from sidecar.core.times import HOUR
 
 SOURCE_KEPT = HOUR
@@ -64,11 +63,9 @@ class Ledger:
         """The incident has changed."""
         self._incidents.add(incident.id)
 
-    def note(
-        self, incident: Incident, at: int, what: What, *, by: str = "", text: str = "", level: Level | None = None
-    ) -> None:
+    def note(self, incident: Incident, moment: Moment) -> None:
         """Something worth telling happened to the incident."""
-        self.changes.timeline.append((incident.id, Moment(at=at, what=what, by=by, text=text, level=level)))
+        self.changes.timeline.append((incident.id, moment))
 
     def mark_group(self, rule: str, key: GroupKey) -> None:
         """The group's window has changed, come or gone."""

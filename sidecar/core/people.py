@@ -28,7 +28,7 @@ from sidecar.core.ledger import Ledger
 from sidecar.core.notification import Kind
 from sidecar.core.state import Acknowledged, SourceRow
 from sidecar.core.telling import Telling
-from sidecar.core.timeline import Via, What
+from sidecar.core.timeline import Moment, Via, What
 from sidecar.core.times import SECOND
 
 MAX_NAME_CHARACTERS = 200
@@ -43,7 +43,11 @@ class Act(enum.StrEnum):
     RESOLVE = "resolve"
     REOPEN = "reopen"
     NOTE = "note"
-    """Say something; possible in every state."""
+    """Say something."""
+    ESCALATE = "escalate"
+    REASSIGN = "reassign"
+    DELEGATE = "delegate"
+    MERGE = "merge"
 
 
 TRANSITIONS: Mapping[tuple[State, Act], State] = {
@@ -54,6 +58,15 @@ TRANSITIONS: Mapping[tuple[State, Act], State] = {
     (State.RESOLVED, Act.REOPEN): State.OPEN,
 }
 """Everything else changes nothing."""
+
+REMARKS: Mapping[Act, What] = {
+    Act.NOTE: What.NOTE,
+    Act.ESCALATE: What.ESCALATED,
+    Act.REASSIGN: What.REASSIGNED,
+    Act.DELEGATE: What.DELEGATED,
+    Act.MERGE: What.MERGED,
+}
+"""What is only noted, in whatever state the incident is; possible with a text alone."""
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,9 +95,10 @@ class People:
         """
         by = clean(word.by.strip()[:MAX_NAME_CHARACTERS]) if word.by.strip() else ""
         note = clean(word.note)
-        if word.act is Act.NOTE:
+        remark = REMARKS.get(word.act)
+        if remark is not None:
             if note:
-                self._ledger.note(incident, now, What.NOTE, by=by, text=note)
+                self._ledger.note(incident, Moment(at=now, what=remark, by=by, text=note, via=word.via))
             return bool(note)
         state = TRANSITIONS.get((incident.state, word.act))
         if incident.kind is Kind.SELF or state is None or (word.act is Act.REOPEN and not self._can_reopen(incident)):
@@ -94,7 +108,8 @@ class People:
                 self._acknowledge(incident, by, note, word.via, now)
             case Act.UNACKNOWLEDGE:
                 incident.state = state
-                self._ledger.note(incident, now, What.UNACKNOWLEDGED, by=by, text=note)
+                moment = Moment(at=now, what=What.UNACKNOWLEDGED, by=by, text=note, via=word.via)
+                self._ledger.note(incident, moment)
                 self._ledger.mark(incident)
                 self._closing.schedule(incident)
             case Act.RESOLVE:
@@ -109,7 +124,7 @@ class People:
             incident.acknowledged_at = now
             seconds = max(0, now - incident.first_seen) / SECOND
             self._ledger.changes.facts.acknowledged.append(Acknowledged(incident.id, incident.rule, seconds))
-        self._ledger.note(incident, now, What.ACKNOWLEDGED, by=by, text=note)
+        self._ledger.note(incident, Moment(at=now, what=What.ACKNOWLEDGED, by=by, text=note, via=via))
         self._telling.acknowledge(incident, now, notes=_notes("acknowledged", by, note), but=via)
         self._ledger.mark(incident)
 
@@ -154,7 +169,7 @@ class People:
             self._ledger.changes.ended[incident.rule, incident.group] = None
         self._ledger.mark_group(incident.rule, incident.group)
         self._ledger.incidents[incident.id] = incident
-        self._ledger.note(incident, now, What.REOPENED, by=by, text=note)
+        self._ledger.note(incident, Moment(at=now, what=What.REOPENED, by=by, text=note, via=via))
         self._telling.reopen(incident, now, notes=_notes("reopened", by, note), but=via)
         self._closing.schedule(incident)
         self._ledger.mark(incident)

@@ -24,7 +24,7 @@ from sidecar.core.rulestate import RuleState
 from sidecar.core.state import Opened
 from sidecar.core.telling import Telling
 from sidecar.core.texts import title_of
-from sidecar.core.timeline import What
+from sidecar.core.timeline import Moment, What
 from sidecar.core.times import HOUR
 
 
@@ -47,8 +47,7 @@ class Storms:
             return
         reason = self._over_budget(state, now)
         if reason is not None:
-            self._telling.withhold(incident, reason)
-            self._ledger.note(incident, now, What.FOLDED, text=reason)
+            self._telling.withhold(incident, reason, now, what=What.FOLDED)
             self._fold(state, incident, time, now)
             return
         state.row.decisions.append(now)
@@ -67,7 +66,7 @@ class Storms:
             self._ledger.mark_rule(incident.rule)
             self._telling.trigger(incident, time, now)
             return
-        self._telling.withhold(incident, SuppressedReason.STORM)
+        self._telling.withhold(incident, SuppressedReason.STORM, now)
         if incident.level > storm.level:
             storm.level = incident.level
             self._telling.trigger(storm, time, now)
@@ -107,6 +106,7 @@ class Storms:
         take_in(storm, incident, now)
         self._ledger.incidents[storm.id] = storm
         self._ledger.changes.facts.opened.append(Opened.of(storm))
+        self._ledger.note(storm, Moment(at=now, what=What.OPENED, level=storm.level))
         self._closing.schedule(storm)
         state.row.storm = storm.id
         self._ledger.mark_rule(incident.rule)

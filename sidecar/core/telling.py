@@ -18,7 +18,7 @@ from sidecar.core.notification import Action
 from sidecar.core.routing import Routing
 from sidecar.core.state import Intent, Withheld
 from sidecar.core.texts import old_text
-from sidecar.core.timeline import Via
+from sidecar.core.timeline import Moment, Via, What
 
 
 class Telling:
@@ -55,14 +55,16 @@ class Telling:
             else:
                 told.high = True
             self._intend(incident, channel, Action.TRIGGER, now, high=high, notes=notes)
+        late = tuple(channel for channel in waiting if channel not in incident.deferred)
+        if late:
+            self._ledger.note(incident, Moment(at=now, what=What.DEFERRED, text=old_text(now - time), channels=late))
         incident.deferred = tuple(waiting)
         self._ledger.mark(incident)
 
     def resolve(self, incident: Incident, now: int, *, notes: tuple[str, ...] = (), but: Via | None = None) -> None:
         """Tell everyone who was told of it that it is over, except where a person said so."""
         self._follow_up(incident, Action.RESOLVE, now, notes, but)
-        for channel in incident.deferred:
-            self._count(incident, SuppressedReason.STALE, channel)
+        self._withhold(incident, SuppressedReason.STALE, incident.deferred, now)
 
     def acknowledge(self, incident: Incident, now: int, *, notes: tuple[str, ...], but: Via) -> None:
         """Tell everyone who was told of it that a person has taken it on, except where they did."""
@@ -95,11 +97,10 @@ class Telling:
                 self._intend(incident, channel, Action.UPDATE, now, notes=(note,))
         self._ledger.mark(incident)
 
-    def withhold(self, incident: Incident, reason: SuppressedReason) -> None:
-        """Count whom the incident would have been told to."""
-        for channel in self.channels_of(incident):
-            if channel not in incident.told:
-                self._count(incident, reason, channel)
+    def withhold(self, incident: Incident, reason: SuppressedReason, now: int, *, what: What = What.SUPPRESSED) -> None:
+        """Count and note whom the incident would have been told to."""
+        spared = tuple(channel for channel in self.channels_of(incident) if channel not in incident.told)
+        self._withhold(incident, reason, spared, now, what=what)
 
     def _follow_up(self, incident: Incident, action: Action, now: int, notes: tuple[str, ...], but: Via | None) -> None:
         for channel, told in incident.told.items():
@@ -125,8 +126,20 @@ class Telling:
             routing_key=self.routing.routing_key(channel, incident.routing_key),
         )
 
-    def _count(self, incident: Incident, reason: SuppressedReason, channel: str) -> None:
-        self._ledger.changes.facts.withheld[Withheld(incident.rule, reason, channel)] += 1
+    def _withhold(
+        self,
+        incident: Incident,
+        reason: SuppressedReason,
+        channels: tuple[str, ...],
+        now: int,
+        *,
+        what: What = What.SUPPRESSED,
+    ) -> None:
+        if not channels:
+            return
+        for channel in channels:
+            self._ledger.changes.facts.withheld[Withheld(incident.rule, reason, channel)] += 1
+        self._ledger.note(incident, Moment(at=now, what=what, reason=reason, channels=channels))
 
     def _intend(
         self,

@@ -9,6 +9,7 @@ import enum
 
 import msgspec
 
+from sidecar.core.decisions import SuppressedReason
 from sidecar.core.levels import Level
 
 
@@ -18,8 +19,12 @@ class What(enum.StrEnum):
     OPENED = "opened"
     ROSE = "rose"
     """A match was worse than all before."""
+    JOINED = "joined"
+    """Another group breached, and belongs to it by the rule's grouping."""
     FOLDED = "folded"
     """Its rule or the daemon had told of enough: it became part of a storm."""
+    SUPPRESSED = "suppressed"
+    """Somebody was not told."""
     DEFERRED = "deferred"
     """Pagers wait for a younger match."""
     QUIET = "quiet"
@@ -27,6 +32,10 @@ class What(enum.StrEnum):
     ACKNOWLEDGED = "acknowledged"
     UNACKNOWLEDGED = "unacknowledged"
     NOTE = "note"
+    ESCALATED = "escalated"
+    REASSIGNED = "reassigned"
+    DELEGATED = "delegated"
+    MERGED = "merged"
     RESOLVED = "resolved"
     REOPENED = "reopened"
 
@@ -49,3 +58,9 @@ class Moment(msgspec.Struct, frozen=True, omit_defaults=True):
     text: str = ""
     """More about it; from people: untrusted, redacted and bounded."""
     level: Level | None = None
+    via: Via | None = None
+    """Where a person did it."""
+    reason: SuppressedReason | None = None
+    """Why somebody was not told."""
+    channels: tuple[str, ...] = ()
+    """Who was not."""

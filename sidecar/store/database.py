@@ -15,7 +15,7 @@ import sqlite3
 from importlib.resources import files
 from pathlib import Path
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """`PRAGMA user_version` of the schema in `schema.sql`. `migrations/N.sql` makes version N of a database of the one
 before it."""
 

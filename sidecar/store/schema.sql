@@ -21,3 +21,10 @@ CREATE TABLE rejected (
   id INTEGER PRIMARY KEY, arrival INTEGER NOT NULL, input TEXT NOT NULL, source TEXT NOT NULL, reason TEXT NOT NULL,
   sample TEXT NOT NULL
 );
+-- Silences of people; those of the configuration are not in here.
+CREATE TABLE silences (id TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
+-- Webhooks taken from PagerDuty, by their own id. Without `data` they are worked off, and kept to know a repeat.
+CREATE TABLE webhooks (id TEXT PRIMARY KEY, arrival INTEGER NOT NULL, data BLOB) WITHOUT ROWID;
+-- PagerDuty's ids of our incidents.
+CREATE TABLE pagerduty (id TEXT PRIMARY KEY, incident TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX pagerduty_incident ON pagerduty (incident);

@@ -11,7 +11,7 @@ from sidecar.core.incidents import Incident, State
 from sidecar.core.outbox import Entry
 from sidecar.core.people import Act, Word
 from sidecar.core.texts import reason_text, rfc3339, title_of
-from sidecar.core.timeline import Moment
+from sidecar.core.timeline import Moment, Via
 from sidecar.telemetry.api import Call, Endpoint, RefusedError
 
 MAX_LIMIT: Final = 1_000
@@ -161,8 +161,17 @@ def timeline_of(incident: Incident, moments: Sequence[Moment], entries: Sequence
     """Return everything that happened, in the order of the wall clock; the first match by its own time."""
     events = [(incident.first_seen, ShownEvent(at=rfc3339(incident.first_seen), what="first match"))]
     for moment in moments:
-        text = moment.text or ("" if moment.level is None else moment.level.label)
-        events.append((moment.at, ShownEvent(at=rfc3339(moment.at), what=moment.what.value, by=moment.by, text=text)))
+        level = "" if moment.level is None else moment.level.label
+        via = "via PagerDuty" if moment.via is Via.PAGERDUTY else ""
+        text = ", ".join(part for part in (moment.text or level, moment.reason, via) if part)
+        shown = ShownEvent(
+            at=rfc3339(moment.at),
+            what=moment.what.value,
+            by=moment.by,
+            text=text,
+            channel=", ".join(moment.channels),
+        )
+        events.append((moment.at, shown))
     for entry in entries:
         at = entry.settled_at or entry.decided_at
         outcome = "waiting" if entry.settled_as is None else entry.settled_as.value

@@ -164,7 +164,8 @@ def test_the_timeline_tells_what_happened_in_order() -> None:
     closed = bench.read(clock=HOUR)
     assert moments(opened) == [("opened", "", "")]
     assert moments(rose) == [("rose", "", "")]
-    assert moments(folded)[:2] == [("opened", "", ""), ("folded", "", "storm")]
+    assert moments(folded) == [("opened", "", ""), ("folded", "", ""), ("opened", "", "")]
+    assert (folded.timeline[1][1].reason, folded.timeline[1][1].channels) == ("storm", ("slack", "discord"))
     assert ("resolved", "", "no match for 11 min") in moments(closed)
 
 
