@@ -17,6 +17,7 @@ COMMANDS = {
     "check": "validate a configuration file and all that it names",
     "send-test": "send a real test event to each channel and report what it answered",
     "incidents": "show what is open and what happened to it; acknowledge it, or close it",
+    "silences": "show silences; add one, or end one",
     "rejected": "show the last records that the running daemon could not decode",
     "schema": "print the JSON Schema of the configuration file",
     "demo": "show the whole program on this machine, with no account",

@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from pathlib import Path
 
 from sidecar import __version__
-from sidecar.book import IncidentBook
+from sidecar.book import EngineSilences, IncidentBook
 from sidecar.channels.factory import make
 from sidecar.channels.transport import Transport
 from sidecar.config.load import Loaded, load
@@ -53,6 +53,7 @@ from sidecar.telemetry.api import Api
 from sidecar.telemetry.defects import traced
 from sidecar.telemetry.incidents import incident_endpoints
 from sidecar.telemetry.rejections import rejected_endpoint
+from sidecar.telemetry.silences import silence_endpoints
 from sidecar.telemetry.telemetry import Gauges, OutboxGauge, RuleGauge, Telemetry
 
 UNCOMMITTED_PAGES_AFTER = 10.0
@@ -141,13 +142,20 @@ class App:
             self._build(stored, transport)
             admin = self._config.admin
             book = IncidentBook(self._engine, self._store, self._pipeline)
+            silences = EngineSilences(self._engine, self._pipeline, time.time_ns)
             self.admin = AdminServer(
                 host=admin.host,
                 port=admin.port,
                 telemetry=self._telemetry,
                 health=self._health,
                 api=Api(
-                    [rejected_endpoint(self._quarantine), *incident_endpoints(book)], host=admin.host, token=admin.token
+                    [
+                        rejected_endpoint(self._quarantine),
+                        *incident_endpoints(book),
+                        *silence_endpoints(silences, time.time_ns, lambda: f"{random.getrandbits(64):016x}"),
+                    ],
+                    host=admin.host,
+                    token=admin.token,
                 ),
             )
             try:
@@ -437,6 +445,7 @@ class App:
                 for name in self._config.channels
                 for count, oldest in (unsettled.get(name, (0, None)),)
             },
+            silences=sum(silence.holds(now) for silence in self._engine.silences()),
             store_healthy=self._store.health.failing_since is None,
             config_ok=self._last_reload_ok,
         )

@@ -13,6 +13,7 @@ from sidecar.core.advance import Engine
 from sidecar.core.incidents import Incident, State
 from sidecar.core.outbox import Entry
 from sidecar.core.people import Word
+from sidecar.core.silences import MAX_SILENCES, Silence
 from sidecar.core.timeline import Moment
 from sidecar.pipeline import Pipeline
 from sidecar.store.database import StateError
@@ -74,14 +75,8 @@ class IncidentBook:
     async def say(self, incident: Incident, word: Word) -> bool:
         """Do what somebody asks for. Return whether that changed anything, once it is on disk."""
         commit = self._pipeline.say(incident, word)
-        if commit is None:
-            return False
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                await asyncio.shield(commit)
-        except TimeoutError:
-            raise RefusedError(503, "done, but not recorded yet: state cannot be written") from None
-        return True
+        await _recorded(commit)
+        return commit is not None
 
     async def _ask(self, query: Callable[[sqlite3.Connection], T]) -> T:
         try:
@@ -89,6 +84,37 @@ class IncidentBook:
                 return await self._store.read(query)
         except (TimeoutError, sqlite3.Error, StateError):
             raise RefusedError(503, "state cannot be read right now") from None
+
+
+class EngineSilences:
+    """What `telemetry.silences` asks for; see `SilenceBook` there."""
+
+    def __init__(self, engine: Engine, pipeline: Pipeline, clock: Callable[[], int]) -> None:
+        self._engine = engine
+        self._pipeline = pipeline
+        self._clock = clock
+
+    def all(self) -> list[Silence]:
+        """Return every silence that is known."""
+        return self._engine.silences()
+
+    async def put(self, silence: Silence) -> None:
+        """Take over a silence, or a known one with another end; done when that is on disk."""
+        known = any(one.id == silence.id for one in self._engine.silences())
+        if not known and not self._engine.has_room_for_silence(self._clock()):
+            raise RefusedError(409, f"there are {MAX_SILENCES:,} silences that are not over: end some first")
+        await _recorded(self._pipeline.silence(silence))
+
+
+async def _recorded(commit: asyncio.Future[None] | None) -> None:
+    """Wait until a decision is on disk."""
+    if commit is None:
+        return
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await asyncio.shield(commit)
+    except TimeoutError:
+        raise RefusedError(503, "done, but not recorded yet: state cannot be written") from None
 
 
 def _incident(data: bytes) -> Incident:

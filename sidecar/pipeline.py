@@ -31,6 +31,7 @@ from sidecar.core.people import Word
 from sidecar.core.position import PositionRow
 from sidecar.core.quarantine import Quarantine
 from sidecar.core.routing import Routing
+from sidecar.core.silences import Silence
 from sidecar.core.state import Changes, Intent, Opened
 from sidecar.core.times import MILLISECOND, SECOND
 from sidecar.core.zones import ZoneWatch
@@ -124,7 +125,11 @@ class Pipeline:
             self._decoding = ruleset.decoding
             for stream in self._streams.values():
                 stream.detector.matcher = self._matcher
-            self._submit(self._engine.reconfigure(ruleset.rules, ruleset.routing, ruleset.page_budget, self._clock()))
+            self._submit(
+                self._engine.reconfigure(
+                    ruleset.rules, ruleset.routing, ruleset.page_budget, self._clock(), ruleset.silences
+                )
+            )
 
     async def forget(self, name: str) -> None:
         """Drop the unfinished lines of an input that stopped, to be read again; wait for what was judged of it."""
@@ -217,6 +222,11 @@ class Pipeline:
         """Do what a person asks for. `incident`: open, or from the history. None: there was nothing to do."""
         with self._deciding():
             return self._submit(self._engine.say(incident, word, self._clock()))
+
+    def silence(self, silence: Silence) -> asyncio.Future[None] | None:
+        """Take over somebody's silence, for which the engine has room, or a known one with another end."""
+        with self._deciding():
+            return self._submit(self._engine.silence(silence, self._clock()))
 
     def admit_uncommitted_pages(self) -> None:
         """Hand pager triggers to delivery although the store cannot record them: a page matters more than a repeat."""

@@ -95,7 +95,7 @@ def get(daemon: Daemon, path: str, query: Mapping[str, str], kind: type[Answer])
     return asyncio.run(_ask(daemon, "GET", path, query, None, kind))
 
 
-def post(daemon: Daemon, path: str, body: Mapping[str, str], kind: type[Answer]) -> Answer:
+def post(daemon: Daemon, path: str, body: Mapping[str, object], kind: type[Answer]) -> Answer:
     """Return what the daemon answers to `POST /api/v1/<path>`. Raises `AskError`."""
     return asyncio.run(_ask(daemon, "POST", path, {}, body, kind))
 
@@ -105,7 +105,7 @@ async def _ask(
     method: str,
     path: str,
     query: Mapping[str, str],
-    body: Mapping[str, str] | None,
+    body: Mapping[str, object] | None,
     kind: type[Answer],
 ) -> Answer:
     headers = {"User-Agent": f"luminalog-sidecar/{__version__}"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zoneinfo
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from sidecar.config.credentials import Credentials
 from sidecar.config.model import Admin, HttpInput, InputConfig, JournalInput, StdinInput, TailInput
 from sidecar.config.problems import MAX_QUOTED, Place, Source, listed, quoted
 from sidecar.config.secrets import Secret
-from sidecar.config.values import check_name, read_level
+from sidecar.config.values import check_name, check_timezone, read_level
 from sidecar.core.decode.journal import PRIORITIES
 from sidecar.core.levels import Level
 
@@ -43,7 +42,7 @@ def build_inputs(
         if any(other.name == name for other in inputs):
             source.error((*place, "name"), f"another input is called {quoted(name)}: expected a name of its own")
         level = read_level(source, (*place, "default_level"), doc.default_level)
-        _check_timezone(source, (*place, "timezone"), doc.timezone)
+        check_timezone(source, (*place, "timezone"), doc.timezone)
         common: dict[str, Any] = {
             "name": name,
             "timezone": doc.timezone,
@@ -168,11 +167,3 @@ def _journal(
         start_at=doc.start_at,
         **common,
     )
-
-
-def _check_timezone(source: Source, place: Place, name: str) -> None:
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        found = quoted(name, MAX_QUOTED)
-        source.error(place, f"expected the name of a time zone such as `UTC` or `Europe/Berlin`, found {found}")

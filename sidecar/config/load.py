@@ -19,9 +19,11 @@ from sidecar.config import document
 from sidecar.config.addresses import AddressError, check_public_url, is_loopback, parse_listen
 from sidecar.config.channels import ChannelBuilder
 from sidecar.config.credentials import Credentials
+from sidecar.config.escalation import build_policies, check_policies
 from sidecar.config.files import MAX_CONFIG_BYTES, FileProblemError, read_file
 from sidecar.config.inputs import build_inputs, check_listeners
 from sidecar.config.model import Admin, ChannelConfig, Config, Log, PagerDutyChannel
+from sidecar.config.peace import build_silences
 from sidecar.config.problems import Place, Problem, Severity, Source, quoted
 from sidecar.config.reader import Reader
 from sidecar.config.routes import build_routing, check_rule, created_channels
@@ -190,11 +192,14 @@ class _Loader:
         channels = ChannelBuilder(main, self._credentials).build(dict(root.channels))
         routing = build_routing(main, dict(root.routing), channels)
         defaults = build_defaults(reader, root.defaults or document.Defaults())
-        rules = [build_rule(entry, defaults, self._credentials) for entry in entries]
+        policies = build_policies(main, dict(root.escalation))
+        rules = [build_rule(entry, defaults, self._credentials, policies) for entry in entries]
         _check_unique(rules)
         created = created_channels(rules, channels)
         for built in rules:
             check_rule(built, main, channels, created, routing)
+        used = [built.rule.escalation.name for built in rules if built.enabled and built.rule.escalation is not None]
+        check_policies(main, dict(root.escalation), [*channels, *created], used)
         self._check_use(main, root, entries)
         config = Config(
             inputs=build_inputs(main, root.inputs, self._base, self._credentials),
@@ -202,6 +207,7 @@ class _Loader:
             rules=tuple(built.rule for built in rules if built.enabled),
             secrets=_keys(rules, channels),
             routing=routing,
+            silences=build_silences(main, root.silences),
             admin=self._admin(main, root),
             log=Log() if root.log is UNSET else Log(level=root.log.level, format=root.log.format),
             state_dir=None if root.state_dir is UNSET else str(self._base / root.state_dir),

@@ -66,8 +66,15 @@ def _meant(entry: str, channels: Mapping[str, ChannelConfig]) -> list[str]:
 
 def created_channels(rules: Iterable[Built], channels: Mapping[str, ChannelConfig]) -> dict[str, ChannelConfig]:
     """Return the channel that rules with a key of their own may name without its being configured."""
-    wanted = any(built.has_key and PAGERDUTY in (built.rule.channels or ()) for built in rules)
+    wanted = any(built.has_key and PAGERDUTY in _named(built) for built in rules)
     return {PAGERDUTY: PagerDutyChannel(name=PAGERDUTY)} if wanted and PAGERDUTY not in channels else {}
+
+
+def _named(built: Built) -> list[str]:
+    """Return the channels that a rule names, itself or by its escalation policy."""
+    policy = built.rule.escalation
+    escalated = [] if policy is None else [name for level in policy.levels for name in level.channels]
+    return list(dict.fromkeys([*(built.rule.channels or ()), *escalated]))
 
 
 def check_rule(
@@ -86,7 +93,9 @@ def check_rule(
             if name not in channels and not main.failed(("channels", name)):
                 own = "; with a `pagerDutyKey` of its own the rule may name it" if name == PAGERDUTY else ""
                 source.error((*place, i), unknown_channel(name, channels) + own)
-        used = [name for name in rule.channels if name in channels]
+        used = [name for name in _named(built) if name in channels]
+    elif rule.escalation is not None:
+        used = [name for name in _named(built) if name in channels]
     else:
         used = list(dict.fromkeys(name for level in sorted(rule.levels) for name in routing[level]))
         _warn_of_silence(built, routing)

@@ -6,6 +6,7 @@ Everything in here looks at one rule by itself; what it has to do with channels 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -14,7 +15,8 @@ from msgspec import UNSET, UnsetType
 from sidecar.config import document
 from sidecar.config.conditions import field_name, read_conditions
 from sidecar.config.credentials import Credentials
-from sidecar.config.problems import Place, Source
+from sidecar.config.peace import build_mute
+from sidecar.config.problems import Place, Source, listed, quoted
 from sidecar.config.reader import Reader
 from sidecar.config.secrets import Secret
 from sidecar.config.templates import template_problems
@@ -22,7 +24,7 @@ from sidecar.config.units import duration_text
 from sidecar.config.values import check_name, read_duration, read_level, read_level_map
 from sidecar.core.conditions import Condition
 from sidecar.core.levels import Level
-from sidecar.core.rule import ResolvePolicy, Rule
+from sidecar.core.rule import EscalationPolicy, ResolvePolicy, Rule
 from sidecar.core.times import MILLISECOND, MINUTE
 
 MUCH_MEMORY = 256 * 1024 * 1024
@@ -64,6 +66,7 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True):
     resolve: ResolvePolicy
     max_groups: int
     max_pages_per_hour: int
+    escalation: str | None
     durations: dict[str, int]
 
 
@@ -87,6 +90,7 @@ def build_defaults(reader: Reader, doc: document.Defaults) -> Defaults:
         resolve=_resolve(reader, (*place, "resolve"), doc.resolve, ResolvePolicy()),
         max_groups=doc.max_groups,
         max_pages_per_hour=doc.max_pages_per_hour,
+        escalation=None if doc.escalation is UNSET else doc.escalation,
         durations={
             name: read_duration(reader.source, (*place, name), getattr(doc, name), zero=zero)
             for name, zero in _DURATIONS.items()
@@ -94,7 +98,9 @@ def build_defaults(reader: Reader, doc: document.Defaults) -> Defaults:
     )
 
 
-def build_rule(entry: Entry, defaults: Defaults, credentials: Credentials) -> Built:
+def build_rule(
+    entry: Entry, defaults: Defaults, credentials: Credentials, policies: Mapping[str, EscalationPolicy]
+) -> Built:
     """Check one rule. Its problems go to its source; what it returns is complete only if there were none."""
     source, place, doc = entry.source, entry.place, entry.doc
     if not source.failed((*place, "rule_name")) and source.has((*place, "rule_name")):
@@ -115,6 +121,8 @@ def build_rule(entry: Entry, defaults: Defaults, credentials: Credentials) -> Bu
         channels=None if doc.channels is UNSET else tuple(dict.fromkeys(doc.channels)),
         routing_key=None if key is None else key.fingerprint(),
         resolve=_resolve(entry.reader, (*place, "resolve"), doc.resolve, defaults.resolve),
+        escalation=_escalation(entry, defaults, policies),
+        mute=build_mute(source, (*place, "mute"), doc.mute),
         renotify=None if doc.renotify == "off" else read_duration(source, (*place, "renotify"), doc.renotify),
         max_groups=defaults.max_groups if doc.max_groups is UNSET else doc.max_groups,
         max_pages_per_hour=(defaults.max_pages_per_hour if doc.max_pages_per_hour is UNSET else doc.max_pages_per_hour),
@@ -205,6 +213,19 @@ def _resolve(
         after_quiet = None
     when = None if doc.when is UNSET else read_conditions(reader, doc.when, clearing)
     return ResolvePolicy(after_quiet=after_quiet, even_if_silent=doc.even_if_silent, when=when)
+
+
+def _escalation(entry: Entry, defaults: Defaults, policies: Mapping[str, EscalationPolicy]) -> EscalationPolicy | None:
+    written = entry.doc.escalation
+    name = defaults.escalation if written is UNSET else written
+    if name is None or name == "off":
+        return None
+    if name not in policies:
+        place: Place = ("defaults", "escalation") if written is UNSET else (*entry.place, "escalation")
+        if not entry.source.failed(place):
+            known = f"; there are {listed(sorted(policies))}" if policies else ""
+            entry.source.error(place, f"expected the name of a policy of `escalation`{known}, found {quoted(name)}")
+    return policies.get(name)
 
 
 def _durations(entry: Entry, defaults: Defaults) -> dict[str, int]:

@@ -10,6 +10,7 @@ from sidecar.config.model import Config, InputConfig, PagerDutyChannel
 from sidecar.core.decode.base import DecodeOptions
 from sidecar.core.routing import Destination, Routing
 from sidecar.core.rule import Rule
+from sidecar.core.silences import Silence
 
 
 class Ruleset(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +19,7 @@ class Ruleset(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...]
     routing: Routing
     page_budget: int
+    silences: tuple[Silence, ...]
     decoding: Mapping[str, DecodeOptions]
     """By input name."""
 
@@ -40,6 +42,7 @@ def ruleset_of(config: Config) -> Ruleset:
         rules=config.rules,
         routing=Routing(destinations=destinations, by_level=config.routing),
         page_budget=config.page_budget,
+        silences=config.silences,
         decoding={one.name: decoding_of(one) for one in config.inputs},
     )
 

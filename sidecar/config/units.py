@@ -1,11 +1,13 @@
-"""Durations as people write them: `90s`, `5m`, `1h30m`, `500ms`, `7d`.
+"""Durations as people write them (`90s`, `5m`, `1h30m`, `500ms`, `7d`), and times.
 
-Whole numbers with units, largest unit first, each at most once. A bare number is refused: it does not say its unit.
+Durations are whole numbers with units, largest unit first, each at most once. A bare number is refused: it does not say
+its unit.
 """
 
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 from sidecar.core.times import DAY, HOUR, MILLISECOND, MINUTE, SECOND
 
@@ -33,6 +35,21 @@ def parse_duration(text: str) -> int:
     if total > MAX_DURATION:
         raise ValueError("expected a duration of at most `3650d`")
     return total
+
+
+def parse_instant(text: str) -> int:
+    """Return an RFC 3339 time with its zone as nanoseconds since the epoch, to the second.
+
+    Raises:
+        ValueError: it is none; the message says what was expected.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is not None:
+            return round(found.timestamp()) * SECOND
+    except (ValueError, OverflowError, OSError):
+        pass
+    raise ValueError("expected a time with its zone such as `2026-03-01T22:00:00+01:00`")
 
 
 def duration_text(duration: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from collections.abc import Iterable
 
 from sidecar.config.problems import MAX_QUOTED, Place, Source, listed, quoted
@@ -45,6 +46,15 @@ def read_level_map(source: Source, place: Place, raw: dict[str, str]) -> dict[Le
             source.error((*place, word), f"the level `{level.label}` is given twice")
         result[level] = value
     return result
+
+
+def check_timezone(source: Source, place: Place, name: str) -> None:
+    """Check that there is such a time zone."""
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        found = quoted(name, MAX_QUOTED)
+        source.error(place, f"expected the name of a time zone such as `UTC` or `Europe/Berlin`, found {found}")
 
 
 def check_name(source: Source, place: Place, name: str, *, limit: int) -> None:

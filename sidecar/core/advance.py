@@ -19,6 +19,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 import msgspec
 
 from sidecar.core.closing import WALL, Closing
+from sidecar.core.escalating import Escalating
+from sidecar.core.hushing import Hushing
 from sidecar.core.incidents import Incident, ResolveReason
 from sidecar.core.judging import Judging
 from sidecar.core.ledger import Ledger
@@ -27,10 +29,12 @@ from sidecar.core.people import People, Word
 from sidecar.core.routing import Routing
 from sidecar.core.rule import Rule
 from sidecar.core.rulestate import RuleState, definition_of
+from sidecar.core.silences import Silence
 from sidecar.core.state import Changes, RuleRow, Snapshot, SourceRow
 from sidecar.core.storms import Storms
 from sidecar.core.telling import Telling
 from sidecar.core.times import MINUTE
+from sidecar.core.watches import Reminding, Unhushing
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,10 +55,14 @@ class Engine:
     def __init__(self, snapshot: Snapshot | None = None) -> None:
         """Start from stored rows. Call `reconfigure` before the first step."""
         self._ledger = Ledger(snapshot or Snapshot())
-        self._telling = Telling(self._ledger)
-        self._closing = Closing(self._ledger, self._telling)
+        self._hushing = Hushing(self._ledger)
+        self._telling = Telling(self._ledger, self._hushing)
+        self._escalating = Escalating(self._ledger, self._telling)
+        self._closing = Closing(self._ledger, self._telling, self._escalating)
         self._storms = Storms(self._ledger, self._telling, self._closing)
-        self._people = People(self._ledger, self._telling, self._closing)
+        unhushing = Unhushing(self._ledger, self._telling, self._hushing, self._storms)
+        self._closing.watches = (unhushing, self._escalating, Reminding(self._telling))
+        self._people = People(self._ledger, self._telling, self._escalating, self._closing)
         self._judging = Judging(self._ledger, self._telling, self._closing, self._storms)
 
     # ── what happens ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -97,10 +105,13 @@ class Engine:
         changes = self._ledger.collect()
         return None if changes.empty else changes
 
-    def reconfigure(self, rules: Iterable[Rule], routing: Routing, page_budget: int, now: int) -> Changes:
-        """Take over new rules and channels. Windows and incidents of unchanged rules survive."""
+    def reconfigure(
+        self, rules: Iterable[Rule], routing: Routing, page_budget: int, now: int, silences: Iterable[Silence] = ()
+    ) -> Changes:
+        """Take over new rules, channels and silences. Windows and incidents of unchanged rules survive."""
         ledger = self._ledger
         self._telling.routing = routing
+        self._hushing.configure(silences)
         self._storms.page_budget = page_budget
         previous = ledger.rules or ledger.restored()
         wanted = {rule.name: rule for rule in rules}
@@ -112,6 +123,7 @@ class Engine:
             for incident in [*([storm] if storm is not None else []), *state.incidents.values()]:
                 self._closing.resolve(incident, ResolveReason.RULE_REMOVED, now, now)
             ledger.drop_rule(name)
+        self._hushing.reconsider(now)
         self._closing.start_anew()
         return ledger.collect()
 
@@ -131,6 +143,14 @@ class Engine:
         self._people.apply(self._ledger.incidents.get(incident.id, incident), word, now)
         return self._ledger.collect()
 
+    def silence(self, silence: Silence, now: int) -> Changes:
+        """Take over somebody's silence, for which there is room, or a known one with another end."""
+        self._hushing.add(silence)
+        self._hushing.reconsider(now)
+        self._closing.start_anew()
+        self._closing.fire(WALL, now, now)
+        return self._ledger.collect()
+
     # ── what can be seen ──────────────────────────────────────────────────────────────────────────────────────────
 
     def incident(self, incident_id: str) -> Incident | None:
@@ -140,6 +160,14 @@ class Engine:
     def open_incidents(self) -> Iterator[Incident]:
         """Yield every open incident."""
         yield from self._ledger.incidents.values()
+
+    def has_room_for_silence(self, now: int) -> bool:
+        """Whether a further silence can be taken over."""
+        return self._hushing.has_room(now)
+
+    def silences(self) -> list[Silence]:
+        """Return every silence that is known, those that are over included."""
+        return self._hushing.all()
 
     def gauges(self) -> Iterator[tuple[str, int, int]]:
         """Yield (rule, number of groups, largest window count; the threshold where a breach's incident is open)."""

@@ -12,8 +12,11 @@ Invariants
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import msgspec
 
+from sidecar.core.escalating import Escalating
 from sidecar.core.incidents import Incident, ResolveReason, State
 from sidecar.core.ledger import Ledger
 from sidecar.core.match import Match
@@ -29,13 +32,27 @@ WALL = ""
 """The clock of what follows the wall clock; no source has this name."""
 
 
+class Watch(Protocol):
+    """Something that the wall clock decides about incidents."""
+
+    def due(self, incident: Incident) -> int | None:
+        """Return when there is something to decide."""
+
+    def expire(self, incident: Incident, now: int) -> None:
+        """Decide it: it was due before `now`."""
+
+
 class Closing:
     """Timers of open incidents, and their end."""
 
-    def __init__(self, ledger: Ledger, telling: Telling) -> None:
+    def __init__(self, ledger: Ledger, telling: Telling, escalating: Escalating) -> None:
         self._ledger = ledger
         self._telling = telling
+        self._escalating = escalating
+        self.watches: tuple[Watch, ...] = ()
+        """Asked in this order when several are due."""
         self.timers = Timers()
+        telling.schedule = self.schedule
         self._silent: dict[str, set[str]] = {}
         """Ids of the incidents marked quiet, by source."""
 
@@ -111,6 +128,7 @@ class Closing:
         incident.state, incident.resolve_reason, incident.resolved_at = State.RESOLVED, reason, at
         why = reason_text(incident) or ""
         ledger.note(incident, Moment(at=now, what=What.RESOLVED, by=incident.resolved_by, text=why, via=but))
+        self._escalating.stop(incident, now)
         self._telling.resolve(incident, now, notes=notes, but=but)
         seconds = max(0, at - incident.first_seen) / SECOND
         ledger.changes.facts.resolved.append(Resolved(incident.id, incident.rule, reason, seconds))
@@ -149,11 +167,10 @@ class Closing:
 
     def _wall_due(self, incident: Incident) -> int | None:
         """Return when the wall clock has something to decide about the incident."""
-        renotify = incident.renotify if incident.state is State.OPEN else None
-        if incident.kind is not Kind.STORM or incident.folded_open > 0:
-            return renotify
-        due = self._storm_due(incident)
-        return due if renotify is None else min(due, renotify)
+        dues = [due for watch in self.watches if (due := watch.due(incident)) is not None]
+        if incident.kind is Kind.STORM and incident.folded_open == 0:
+            dues.append(self._storm_due(incident))
+        return min(dues, default=None)
 
     def _storm_due(self, storm: Incident) -> int:
         return storm.folded_at + self._ledger.rules[storm.rule].rule.resolve.storm_quiet
@@ -182,8 +199,10 @@ class Closing:
     def _expire_wall(self, incident: Incident, now: int) -> None:
         if incident.kind is Kind.STORM:
             self._close_storm(incident, now)
-        if incident.state is State.OPEN and incident.renotify is not None and incident.renotify < now:
-            self._telling.remind(incident, now)
+        for watch in self.watches:
+            due = watch.due(incident) if incident.is_open else None
+            if due is not None and due < now:
+                watch.expire(incident, now)
 
     def _close_storm(self, storm: Incident, now: int) -> None:
         """Close a storm that holds nothing open any more and got nothing new for its quiet period."""

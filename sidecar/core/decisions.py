@@ -14,6 +14,7 @@ class SuppressedReason(enum.StrEnum):
     STORM = "storm"
     STALE = "stale"
     ESCALATION_STOPPED = "escalation_stopped"
+    SKIPPED = "skipped"
     FALLBACK = "fallback"
 
 

@@ -16,11 +16,12 @@ from functools import lru_cache
 
 import msgspec
 
+from sidecar.core.decisions import SuppressedReason
 from sidecar.core.levels import Level
 from sidecar.core.match import Match, line_digest
 from sidecar.core.notification import Kind
 from sidecar.core.redact import redact
-from sidecar.core.rule import Rule
+from sidecar.core.rule import EscalationPolicy, Rule
 from sidecar.core.window import Run
 
 DEDUP_PREFIX = "luminalog-"
@@ -77,6 +78,34 @@ class Told(msgspec.Struct):
     """A second, high-urgency alert followed."""
 
 
+class Hush(msgspec.Struct, frozen=True, kw_only=True):
+    """A trigger that is held back by a silence or a mute window."""
+
+    reason: SuppressedReason
+    since: int
+    """Wall clock."""
+    until: int
+    """Wall clock: when nothing known by now holds it back any more."""
+    age: int
+    """How old the youngest match was that asked for it: held back, it grows no older."""
+    channels: tuple[str, ...]
+    """Who is not told meanwhile."""
+
+
+class Escalation(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an incident has been escalated, under the policy that it was opened with."""
+
+    policy: EscalationPolicy
+    step: int = 0
+    """How many steps are behind it."""
+    due: int | None = None
+    """Wall clock of the next; None: it has not begun, is stopped, or is over."""
+    left: int | None = None
+    """Stopped by an acknowledgement: how long the next step had to wait still."""
+    held: bool = False
+    """A silence or a mute window holds the next step back."""
+
+
 class Incident(msgspec.Struct, kw_only=True):
     """One incident of one rule and group."""
 
@@ -119,6 +148,8 @@ class Incident(msgspec.Struct, kw_only=True):
     told: dict[str, Told] = {}
     deferred: tuple[str, ...] = ()
     """Pagers that hear of it only once a match is young enough."""
+    hush: Hush | None = None
+    escalation: Escalation | None = None
     renotify: int | None = None
     folded_into: str | None = None
     folded_open: int = 0
@@ -189,6 +220,7 @@ def incident_of(rule: Rule, group: tuple[str, ...], match: Match, run: Run, dedu
         channels=rule.channels,
         routing_key=rule.routing_key,
         renotify=None if rule.renotify is None else now + rule.renotify,
+        escalation=None if rule.escalation is None else Escalation(policy=rule.escalation),
         message=clean(record.message),
         error_type=clean_name(record.error_type),
         root_cause=clean_name(record.root_cause),

@@ -108,6 +108,8 @@ class Judging:
             self._ledger.note(incident, Moment(at=now, what=What.ROSE, level=match.level))
         else:
             incident.add_sample(match)
+        if incident.hush is not None:
+            self._telling.younger(incident, match.time, now)
         if incident.told or incident.deferred:
             if rose or incident.deferred:
                 self._telling.trigger(incident, match.time, now)

@@ -34,6 +34,7 @@ class Ledger:
         self.incidents = snapshot.incidents
         self.sources = snapshot.sources
         self.row = snapshot.engine
+        self.silences = snapshot.silences
         self.changes = Changes()
         """What happened since the last `collect`: facts and notifications are added here directly."""
         self._stored = snapshot
@@ -117,6 +118,7 @@ class Ledger:
             incidents=dict(self.incidents),
             rules={name: state.row for name, state in self.rules.items()},
             engine=self.row,
+            silences=dict(self.silences),
         )
 
     # ── what is forgotten ─────────────────────────────────────────────────────────────────────────────────────────

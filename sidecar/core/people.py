@@ -23,6 +23,7 @@ from collections.abc import Mapping
 import msgspec
 
 from sidecar.core.closing import Closing
+from sidecar.core.escalating import Escalating
 from sidecar.core.incidents import Incident, ResolveReason, State, clean
 from sidecar.core.ledger import Ledger
 from sidecar.core.notification import Kind
@@ -83,9 +84,10 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
 class People:
     """Applies what people do."""
 
-    def __init__(self, ledger: Ledger, telling: Telling, closing: Closing) -> None:
+    def __init__(self, ledger: Ledger, telling: Telling, escalating: Escalating, closing: Closing) -> None:
         self._ledger = ledger
         self._telling = telling
+        self._escalating = escalating
         self._closing = closing
 
     def apply(self, incident: Incident, word: Word, now: int) -> bool:
@@ -107,11 +109,7 @@ class People:
             case Act.ACKNOWLEDGE:
                 self._acknowledge(incident, by, note, word.via, now)
             case Act.UNACKNOWLEDGE:
-                incident.state = state
-                moment = Moment(at=now, what=What.UNACKNOWLEDGED, by=by, text=note, via=word.via)
-                self._ledger.note(incident, moment)
-                self._ledger.mark(incident)
-                self._closing.schedule(incident)
+                self._unacknowledge(incident, by, note, word.via, now)
             case Act.RESOLVE:
                 self._resolve(incident, by, note, word.via, now)
             case Act.REOPEN:
@@ -120,6 +118,7 @@ class People:
 
     def _acknowledge(self, incident: Incident, by: str, note: str, via: Via, now: int) -> None:
         incident.state = State.ACKNOWLEDGED
+        self._escalating.stop(incident, now)
         if incident.acknowledged_at is None:
             incident.acknowledged_at = now
             seconds = max(0, now - incident.first_seen) / SECOND
@@ -127,6 +126,15 @@ class People:
         self._ledger.note(incident, Moment(at=now, what=What.ACKNOWLEDGED, by=by, text=note, via=via))
         self._telling.acknowledge(incident, now, notes=_notes("acknowledged", by, note), but=via)
         self._ledger.mark(incident)
+
+    def _unacknowledge(self, incident: Incident, by: str, note: str, via: Via, now: int) -> None:
+        incident.state = State.OPEN
+        self._ledger.note(incident, Moment(at=now, what=What.UNACKNOWLEDGED, by=by, text=note, via=via))
+        self._escalating.resume(incident, now)
+        taken_back = f"no longer acknowledged: taken back by {by}" if by else "no longer acknowledged"
+        self._telling.update(incident, now, notes=_notes(taken_back, "", note))
+        self._ledger.mark(incident)
+        self._closing.schedule(incident)
 
     def _resolve(self, incident: Incident, by: str, note: str, via: Via, now: int) -> None:
         at = max(now, incident.last_seen)
@@ -170,6 +178,7 @@ class People:
         self._ledger.mark_group(incident.rule, incident.group)
         self._ledger.incidents[incident.id] = incident
         self._ledger.note(incident, Moment(at=now, what=What.REOPENED, by=by, text=note, via=via))
+        self._escalating.begin_anew(incident, now)
         self._telling.reopen(incident, now, notes=_notes("reopened", by, note), but=via)
         self._closing.schedule(incident)
         self._ledger.mark(incident)

@@ -5,7 +5,7 @@ A channel that the rule names always wins; without names the routing table decid
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -44,7 +44,10 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
 
     def route(self, channels: tuple[str, ...] | None, level: Level) -> tuple[str, ...]:
         """Return the channels to tell, without those that are no longer configured."""
-        names = self.by_level.get(level, ()) if channels is None else channels
+        return self.configured(self.by_level.get(level, ()) if channels is None else channels)
+
+    def configured(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the channels of these names that are configured, each once."""
         return tuple(name for name in dict.fromkeys(names) if name in self.destinations)
 
     def is_pager(self, channel: str) -> bool:

@@ -10,6 +10,7 @@ import msgspec
 
 from sidecar.core.conditions import Condition
 from sidecar.core.levels import Level
+from sidecar.core.mute import MuteWindow
 from sidecar.core.times import DAY, HOUR, MINUTE
 
 QUIET = 10 * MINUTE
@@ -29,6 +30,33 @@ class ResolvePolicy(msgspec.Struct, frozen=True, kw_only=True):
         return QUIET if self.after_quiet is None else self.after_quiet
 
 
+class EscalationLevel(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is told when the levels before have not acknowledged in time."""
+
+    name: str
+    channels: tuple[str, ...]
+    respond_within: int | None = None
+    """How long they have before the next is told; None only for the last of a policy that does not repeat."""
+
+
+class EscalationPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Levels in order."""
+
+    name: str
+    levels: tuple[EscalationLevel, ...]
+    repeat: int = 0
+    """How often all levels are told again."""
+
+    @property
+    def steps(self) -> int:
+        """How many times somebody is told, if nobody ever acknowledges."""
+        return len(self.levels) * (self.repeat + 1)
+
+    def level(self, step: int) -> EscalationLevel:
+        """Return whom a step tells."""
+        return self.levels[step % len(self.levels)]
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One enabled rule."""
 
@@ -46,6 +74,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     routing_key: str | None = None
     """Fingerprint of the rule's own PagerDuty key; the key itself stays in the configuration's secrets."""
     resolve: ResolvePolicy = ResolvePolicy()
+    escalation: EscalationPolicy | None = None
+    """With it the routing table does not apply: the first level is told in its place."""
+    mute: tuple[MuteWindow, ...] = ()
     renotify: int | None = None
     max_pages_per_hour: int = 20
     allowed_lateness: int = MINUTE

@@ -15,6 +15,7 @@ from sidecar.core.decisions import DiscardReason, SuppressedReason
 from sidecar.core.incidents import Incident, ResolveReason
 from sidecar.core.levels import Level
 from sidecar.core.notification import Action, Kind
+from sidecar.core.silences import Silence
 from sidecar.core.timeline import Moment
 from sidecar.core.window import Ring, RingRow, Window
 
@@ -159,6 +160,8 @@ class Changes(msgspec.Struct):
     """Encoded `RuleRow`s."""
     engine: bytes | None = None
     """Encoded `EngineRow`; here None means unchanged."""
+    silences: dict[str, bytes | None] = msgspec.field(default_factory=dict)
+    """Encoded `Silence`s."""
     intents: list[Intent] = msgspec.field(default_factory=list)
     timeline: list[tuple[str, Moment]] = msgspec.field(default_factory=list)
     """Incidents' ids, and what happened to them."""
@@ -176,6 +179,7 @@ class Changes(msgspec.Struct):
             or self.incidents
             or self.rules
             or self.engine
+            or self.silences
             or self.intents
             or self.timeline
         )
@@ -190,3 +194,5 @@ class Snapshot(msgspec.Struct):
     incidents: dict[str, Incident] = msgspec.field(default_factory=dict)
     rules: dict[str, RuleRow] = msgspec.field(default_factory=dict)
     engine: EngineRow = msgspec.field(default_factory=EngineRow)
+    silences: dict[str, Silence] = msgspec.field(default_factory=dict)
+    """People's, those that are over included; those of the configuration are not in here."""

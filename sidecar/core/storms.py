@@ -16,7 +16,7 @@ import msgspec
 
 from sidecar.core.closing import Closing
 from sidecar.core.decisions import SuppressedReason
-from sidecar.core.incidents import MAX_FOLDED_TITLES, Incident
+from sidecar.core.incidents import MAX_FOLDED_TITLES, Escalation, Incident, State
 from sidecar.core.ledger import Ledger
 from sidecar.core.notification import Kind
 from sidecar.core.rule import Rule
@@ -38,12 +38,14 @@ class Storms:
         self.page_budget = 0
         """Incidents that the whole daemon tells of in an hour."""
 
-    def announce(self, state: RuleState, incident: Incident, time: int, now: int) -> None:
+    def announce(
+        self, state: RuleState, incident: Incident, time: int, now: int, *, notes: tuple[str, ...] = ()
+    ) -> None:
         """Tell of an incident that nobody was told of yet, or fold it where too many have been.
 
         `time` is that of the newest match that asks for it.
         """
-        if not self._telling.channels_of(incident):
+        if not self._telling.channels_of(incident) or self._telling.held_back(incident, time, now):
             return
         reason = self._over_budget(state, now)
         if reason is not None:
@@ -54,7 +56,7 @@ class Storms:
         self._ledger.row.decisions.append(now)
         self._ledger.mark_rule(incident.rule)
         self._ledger.mark_engine()
-        self._telling.trigger(incident, time, now)
+        self._telling.trigger(incident, time, now, notes=notes)
 
     def rise(self, state: RuleState, incident: Incident, time: int, now: int) -> None:
         """Tell of a folded incident that got worse, as long as there are not as many of those as of pages."""
@@ -120,6 +122,9 @@ def storm_of(incident: Incident, rule: Rule, time: int, now: int) -> Incident:
         id=f"{incident.id}-storm",
         dedup_key=f"{incident.dedup_key}-storm",
         kind=Kind.STORM,
+        state=State.OPEN,
+        acknowledged_at=None,
+        reopened_at=None,
         group_by=(),
         group=(),
         count=0,
@@ -130,6 +135,8 @@ def storm_of(incident: Incident, rule: Rule, time: int, now: int) -> Incident:
         quiet=False,
         told={},
         deferred=(),
+        hush=None,
+        escalation=None if rule.escalation is None else Escalation(policy=rule.escalation),
         renotify=None if rule.renotify is None else now + rule.renotify,
         error_type=None,
         root_cause=None,

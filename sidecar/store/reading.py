@@ -10,6 +10,7 @@ from sidecar.config.secrets import Secret
 from sidecar.core.incidents import Incident
 from sidecar.core.outbox import Entry
 from sidecar.core.quarantine import RejectedRecord
+from sidecar.core.silences import Silence
 from sidecar.core.state import End, EngineRow, GroupKey, GroupRow, RuleRow, Snapshot, SourceRow
 
 
@@ -47,6 +48,9 @@ def read(db: sqlite3.Connection) -> Stored:
             for id_, data in query("SELECT id, data FROM incidents WHERE resolved_at IS NULL")
         },
         rules={name: decode_rule(data) for name, data in query("SELECT * FROM rules")},
+        silences={
+            id_: msgspec.msgpack.decode(data, type=Silence) for id_, data in query("SELECT * FROM silences ORDER BY id")
+        },
         engine=EngineRow() if engine is None else msgspec.msgpack.decode(engine[0], type=EngineRow),
     )
     resolved = {

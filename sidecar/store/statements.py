@@ -74,6 +74,11 @@ def for_changes(changes: Changes) -> Iterable[Statement]:
         "DELETE FROM rules WHERE name = ?",
         (((name,), None if data is None else (data,)) for name, data in changes.rules.items()),
     )
+    yield from _put_or_drop(
+        "INSERT OR REPLACE INTO silences VALUES (?, ?)",
+        "DELETE FROM silences WHERE id = ?",
+        (((id_,), None if data is None else (data,)) for id_, data in changes.silences.items()),
+    )
     if changes.engine is not None:
         yield "INSERT OR REPLACE INTO engine VALUES (1, ?)", [(changes.engine,)]
 

@@ -66,6 +66,7 @@ class Gauges(msgspec.Struct, frozen=True):
     outbox: dict[str, OutboxGauge]
     store_healthy: bool
     config_ok: bool
+    silences: int = 0
 
 
 class Telemetry:
@@ -282,6 +283,7 @@ class Telemetry:
         yield GaugeMetricFamily(
             "luminalog_config_last_reload_successful", "Whether the file on disk is what runs", value=now.config_ok
         )
+        yield GaugeMetricFamily("luminalog_silences_active", "Silences that hold now", value=now.silences)
         yield GaugeMetricFamily("luminalog_store_healthy", "Whether state can be written", value=now.store_healthy)
 
 

@@ -6,9 +6,12 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
-from config_texts import LoadText
+from config_texts import KEY, LoadText
+
+from sidecar.config import document
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -16,23 +19,36 @@ BESIDE = {"tls/server.crt": "", "tls/server.key": "", "tls/senders.crt": "", "tl
 """Files that the pages' configurations name."""
 
 
-def inputs() -> list[tuple[str, str]]:
-    """Return the configurations of inputs that pages show, each with its page."""
+CHANNELS = {
+    "slack": {"type": "slack", "webhook_url": "https://hooks.slack.com/services/T/B/x"},
+    "discord": {"type": "discord", "webhook_url": "https://discord.com/api/webhooks/1/x"},
+    "pagerduty": {"type": "pagerduty", "routing_key": KEY},
+    "webhook": {"type": "webhook", "url": "https://hooks.example.net/x"},
+}
+"""What stands behind a channel whose name begins so, where a page leaves channels out."""
+
+
+def configurations() -> list[tuple[str, str]]:
+    """Return the configurations, or parts of them, that pages show, each with its page."""
+    known = {field.name for field in msgspec.structs.fields(document.Root)}
     blocks = [
         (page.name, block) for page in PAGES for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.S)
     ]
-    return [(name, block) for name, block in blocks if block.startswith("inputs:")]
+    return [(name, block) for name, block in blocks if set(re.findall(r"^(\w+):", block, re.M)) <= known]
 
 
 def test_there_are_configurations_to_check() -> None:
-    assert {"containers.md", "http.md", "journal.md", "tailing.md"} <= {name for name, _ in inputs()}
+    pages = {name for name, _ in configurations()}
+    assert {"containers.md", "http.md", "journal.md", "tailing.md", "silences.md", "escalation.md"} <= pages
 
 
-@pytest.mark.parametrize(("page", "block"), inputs())
+@pytest.mark.parametrize(("page", "block"), configurations())
 def test_a_pages_configuration_loads(page: str, block: str, load_text: LoadText) -> None:
-    slack = {"type": "slack", "webhook_url": "https://hooks.slack.com/services/T/B/x"}
-    rest = {"channels": {"slack": slack}, "rules": [{"ruleName": "A", "severity": "fatal"}]}
-    text = json.dumps({**yaml.safe_load(block), **rest})
+    shown = yaml.safe_load(block)
+    names = {"slack", *re.findall(r"\b(?:slack|discord|pagerduty|webhook)(?:-\w+)?\b", block)}
+    channels = {name: CHANNELS[name.partition("-")[0]] for name in sorted(names)}
+    rest = {"channels": channels, "rules": [{"ruleName": "A", "severity": "fatal", "channels": ["slack"]}]}
+    text = json.dumps({**rest, **shown}, default=str)
     loaded = load_text(text, env={"INGEST_TOKEN": "token"}, files=BESIDE)
     assert loaded.config is not None, (page, [str(problem) for problem in loaded.problems])
 

@@ -153,8 +153,6 @@ def test_an_unknown_key_is_an_error_with_a_suggestion(load_text: LoadText, text:
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("silences: []", "silences"),
-        ("escalation: {}", "escalation"),
         ("webhooks: {listen: x}", "webhooks"),
     ],
 )

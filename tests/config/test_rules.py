@@ -90,6 +90,8 @@ EVERY_KEY: dict[str, Any] = {
     "group_by": ["errorType", "traceId", "pod"],
     "channels": ["slack"],
     "resolve": {"after_quiet": "1m", "even_if_silent": True, "when": {"message": "ok"}},
+    "escalation": "off",
+    "mute": [{"days": ["sat"], "start": "08:00", "end": "09:30", "timezone": "Europe/Berlin"}],
     "renotify": "4h",
     "max_pages_per_hour": 3,
     "allowed_lateness": "2m",

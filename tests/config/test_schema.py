@@ -51,6 +51,12 @@ def test_every_example_rule_is_valid(path: Path) -> None:
         rules(match={"a": [1, {"glob": "x"}], "any": [{"b": True}], "not": {"c": {"gte": 5, "lt": 6}}}),
         rules(severityMap={"error": "critical"}, labels={"a": "b"}, groupBy=[]),
         {"defaults": {"maxGroups": 5, "allowed_lateness": "0s"}},
+        rules(mute=[{"days": ["sat", "sun"]}, {"start": "22:00", "end": "06:00", "timezone": "Europe/Berlin"}]),
+        {
+            "silences": [
+                {"matchers": ["rule=A"], "start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z", "comment": "x"}
+            ]
+        },
     ],
 )
 def test_what_loads_is_valid(load_text: LoadText, config: dict[str, Any]) -> None:
@@ -64,7 +70,9 @@ def test_what_loads_is_valid(load_text: LoadText, config: dict[str, Any]) -> Non
         {"inputs": [{"type": "http", "port": 1}]},
         {"inputs": [{"type": "tail"}]},
         {"input": []},
-        {"silences": []},
+        {"webhooks": {}},
+        {"silences": [{"matchers": [], "start": "x", "end": "y"}]},
+        {"escalation": {"a": {"levels": [{"name": "x"}]}}},
         {"channels": {"a": {"type": "slak"}}},
         {"drain_seconds": "25"},
         {"quarantine_max": -1},

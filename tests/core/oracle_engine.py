@@ -14,8 +14,9 @@ from sidecar.core.advance import Step
 from sidecar.core.levels import Level
 from sidecar.core.match import Match
 from sidecar.core.routing import Routing
-from sidecar.core.rule import Rule
-from sidecar.core.times import HOUR
+from sidecar.core.rule import EscalationPolicy, Rule
+from sidecar.core.silences import Silence
+from sidecar.core.times import HOUR, SECOND
 
 HIGH = {"critical", "error"}
 SEVERITY = {Level.PANIC: "critical", Level.FATAL: "error", Level.ERROR: "warning"}
@@ -50,6 +51,17 @@ class Case:
     told: dict[str, Level] = field(default_factory=dict)
     high: set[str] = field(default_factory=set)
     deferred: set[str] = field(default_factory=set)
+    held: dict[str, None] = field(default_factory=dict)
+    """Channels that are not told because of a silence or a mute window."""
+    held_by: str = ""
+    held_since: int = 0
+    held_age: int = 0
+    free_from: int = 0
+    policy: EscalationPolicy | None = None
+    step: int = 0
+    step_due: int | None = None
+    step_left: int | None = None
+    step_held: bool = False
     storm: Case | None = None
     members: list[Case] = field(default_factory=list)
     last_added: int = 0
@@ -108,6 +120,12 @@ def age(nanoseconds: int) -> str:
     return f"{seconds // 60} min" if seconds < 3_600 else f"{seconds // 3_600} h"
 
 
+def span(nanoseconds: int) -> str:
+    """Words for a length of time: minutes up to two hours."""
+    minutes = nanoseconds // 60_000_000_000
+    return f"{minutes} min" if 2 <= minutes < 120 else age(nanoseconds)
+
+
 class Model:
     """The reference."""
 
@@ -123,6 +141,7 @@ class Model:
         self.folded_rises: list[tuple[str, int]] = []
         self.clock: dict[str, int] = {}
         self.batches: Counter[str] = Counter()
+        self.silences: dict[str, Silence] = {}
         self.seen: dict[str, set[Key]] = defaultdict(set)
         self.out = Decided()
 
@@ -171,10 +190,20 @@ class Model:
             elif new.group_by != old.group_by:
                 self._forget_ends_of(name)
         self.rules = wanted
+        self._reconsider(now)
         return self.out
 
-    def fall_back(self, case: Case, channels: Iterable[str], note: str) -> Decided:
+    def silence(self, silence: Silence, now: int) -> Decided:
         self.out = Decided()
+        self.silences[silence.id] = silence
+        self._reconsider(now)
+        self._pass_wall(now)
+        return self.out
+
+    def fall_back(self, case: Case, channels: list[str], note: str, now: int) -> Decided:
+        self.out = Decided()
+        if self._held_back(case, now, now, also=channels):
+            return self.out
         for channel in channels:
             if channel in case.told:
                 if not self.routing.destinations[channel].pager:
@@ -191,9 +220,13 @@ class Model:
             if not case.was_acknowledged:
                 self.out.acknowledged.append(case)
             case.acknowledged = case.was_acknowledged = True
+            self._stop(case, now)
             self._follow_up(case, "acknowledge", ("acknowledged by ann", "mine"), via)
-        elif act == "unacknowledge" and case.end is None:
+        elif act == "unacknowledge" and case.acknowledged and case.end is None:
             case.acknowledged = False
+            if case.step_left is not None:
+                case.step_due, case.step_left = now + case.step_left, None
+            self._update(case, ("no longer acknowledged: taken back by ann", "mine"), now)
         elif act == "resolve" and case.end is None:
             self._person_resolves(case, now, via)
         elif act == "reopen" and case.end is not None and self._may_reopen(case):
@@ -223,6 +256,16 @@ class Model:
             for known in (self.ends, self.mutes, self.counting):
                 known.pop((rule.name, case.group), None)
         self.open.append(case)
+        if case.policy is not None and case.step > 0:
+            case.step, case.step_left, case.step_held = 1, None, False
+            case.step_due = self._following(case, 0, now)
+        if self._peace(case, now) is not None:
+            for channel in list(case.told):
+                if not (via == "pagerduty" and self._is_pagerduty(channel)):
+                    del case.told[channel]
+                    case.high.discard(channel)
+            self._held_back(case, now, now)
+            return
         for channel in case.told:
             if via == "pagerduty" and self._is_pagerduty(channel):
                 continue
@@ -318,6 +361,7 @@ class Model:
             channels=rule.channels,
             severity_map=rule.severity_map,
             renotify_at=None if rule.renotify is None else step.now + rule.renotify,
+            policy=rule.escalation,
         )
         if run[-1][0] != match.time:
             # The newest match came earlier: this very match is proof that its source has gone on, if it is the same.
@@ -326,24 +370,24 @@ class Model:
                 raise AmbiguousError
         self.open.append(case)
         self._opened(case)
-        self._announce(case, match, run[-1][0], step)
+        self._announce(case, run[-1][0], step.now)
 
-    def _announce(self, case: Case, match: Match, time: int, step: Step) -> None:
+    def _announce(self, case: Case, time: int, now: int, notes: tuple[str, ...] = ()) -> None:
         """Tell of a case that nobody knows of, within the budgets."""
         rule = self.rules[case.rule]
-        own = [at for name, at in self.decisions if name == rule.name and at > step.now - HOUR]
-        everyone = [at for _, at in self.decisions if at > step.now - HOUR]
-        if not self._route(case):
+        own = [at for name, at in self.decisions if name == rule.name and at > now - HOUR]
+        everyone = [at for _, at in self.decisions if at > now - HOUR]
+        if not self._route(case) or self._held_back(case, time, now):
             return
         if len(own) >= rule.max_pages_per_hour:
-            self._fold(case, match, time, "storm", step)
+            self._fold(case, time, "storm", now)
         elif own and len(everyone) >= self.page_budget:
-            self._fold(case, match, time, "page_budget", step)
+            self._fold(case, time, "page_budget", now)
         else:
-            self.decisions.append((rule.name, step.now))
-            self._tell(case, time, step.now)
+            self.decisions.append((rule.name, now))
+            self._tell(case, time, now, notes)
 
-    def _fold(self, case: Case, match: Match, time: int, reason: str, step: Step) -> None:
+    def _fold(self, case: Case, time: int, reason: str, now: int) -> None:
         for channel in self._route(case):
             self.out.withheld[case.rule, reason, channel] += 1
         storm = next((other for other in self.open if other.kind == "storm" and other.rule == case.rule), None)
@@ -356,15 +400,16 @@ class Model:
                 kind="storm",
                 level=case.level,
                 count=0,
-                first_seen=match.time,
-                last_seen=match.time,
-                opened_at=match.time,
-                source=step.source,
+                first_seen=time,
+                last_seen=time,
+                opened_at=time,
+                source="",
                 batch=0,
                 followed=False,
                 channels=case.channels,
                 severity_map=case.severity_map,
-                renotify_at=None if (every := self.rules[case.rule].renotify) is None else step.now + every,
+                renotify_at=None if (every := self.rules[case.rule].renotify) is None else now + every,
+                policy=self.rules[case.rule].escalation,
             )
             self.open.append(storm)
         rose = case.level > storm.level
@@ -373,11 +418,11 @@ class Model:
         storm.count = len(storm.members)
         storm.level = max(storm.level, case.level)
         storm.last_seen = max(storm.last_seen, case.last_seen)
-        storm.last_added = step.now
+        storm.last_added = now
         if opening:
             self._opened(storm)
         if opening or rose or storm.deferred:
-            self._tell(storm, time, step.now)
+            self._tell(storm, time, now)
 
     def _join(self, case: Case, match: Match, step: Step) -> None:
         case.count += 1
@@ -387,11 +432,13 @@ class Model:
             case.batch, case.followed = self.batches[step.source], match.followed
         rose = match.level > case.level
         case.level = max(case.level, match.level)
+        if case.held:
+            case.held_age = min(case.held_age, max(0, step.now - match.time))
         if case.told or case.deferred:
             if rose or case.deferred:
                 self._tell(case, match.time, step.now)
         elif rose and case.storm is None:
-            self._announce(case, match, match.time, step)
+            self._announce(case, match.time, step.now)
         elif rose:
             self._rise_folded(case, match, step)
         if case.storm is not None and case.storm.deferred:
@@ -413,10 +460,22 @@ class Model:
 
     # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _tell(self, case: Case, time: int, now: int) -> None:
+    def _tell(self, case: Case, time: int, now: int, notes: tuple[str, ...] = (), *, only_held: bool = False) -> None:
+        if self._held_back(case, time, now):
+            return
         stale = now - time > self.rules[case.rule].max_page_age
-        notes = (f"{age(now - time)} old",) if stale else ()
-        for channel in self._route(case):
+        if stale:
+            notes += (f"{age(now - time)} old",)
+        elif case.policy is not None and case.step == 0:
+            notes += (f"Escalation level 1, {case.policy.levels[0].name}",)
+            case.step, following = 1, self._following(case, 0, now)
+            if case.acknowledged:
+                case.step_left = None if following is None else following - now
+            else:
+                case.step_due = following
+        held = [channel for channel in case.held if channel in self.routing.destinations]
+        case.held = {}
+        for channel in dict.fromkeys([*([] if only_held else self._route(case)), *held]):
             destination = self.routing.destinations[channel]
             high = False
             if channel in case.told:
@@ -437,8 +496,141 @@ class Model:
         own = self.routing.destinations[channel].severity_map
         return case.severity_map.get(level, own.get(level, SEVERITY.get(level, "info")))
 
+    def _to_tell(self, case: Case) -> list[str]:
+        """Whom a trigger would be sent now."""
+        found = []
+        held = [channel for channel in case.held if channel in self.routing.destinations]
+        for channel in dict.fromkeys([*self._route(case), *held]):
+            rises = channel in case.told and (
+                self.routing.destinations[channel].pagerduty
+                and channel not in case.high
+                and self._severity(case, channel, case.told[channel]) not in HIGH
+                and self._severity(case, channel, case.level) in HIGH
+            )
+            if channel not in case.told or rises:
+                found.append(channel)
+        return found
+
+    # ── peace ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _peace(self, case: Case, now: int) -> str | None:
+        """Why nobody is told of a case at a time."""
+        values = {"rule": case.rule, "level": case.level.label, **dict(zip(case.group_by, case.group, strict=True))}
+        for silence in self.silences.values():
+            fitting = [(values.get(one.name, "") == one.value) is (one.op.value == "=") for one in silence.matchers]
+            if silence.start <= now < silence.end and all(fitting):
+                return "silenced"
+        minute = now // SECOND // 60 % 1440
+        muted = any(window.begin <= minute < window.end for window in self.rules[case.rule].mute)
+        return "muted" if muted else None
+
+    def _free_from(self, case: Case, now: int) -> int:
+        """The first second from now on at which somebody may be told; just passed, if that is now."""
+        free = now
+        while self._peace(case, free) is not None:
+            free += SECOND
+        return free if free > now else now - 1
+
+    def _held_back(self, case: Case, time: int, now: int, also: list[str] | None = None) -> bool:
+        reason = self._peace(case, now)
+        if reason is None:
+            return False
+        asked = self._to_tell(case) if also is None else [channel for channel in also if channel not in case.told]
+        if asked:
+            old = max(0, now - time)
+            case.held_age = min(old, case.held_age) if case.held else old
+            case.held_since = case.held_since if case.held else now
+            case.held_by = reason
+            case.free_from = self._free_from(case, now)
+            for channel in asked:
+                if channel not in case.held:
+                    self.out.withheld[case.rule, reason, channel] += 1
+                    case.held[channel] = None
+        return True
+
+    def _reconsider(self, now: int) -> None:
+        for case in self.open:
+            if case.held and case.free_from > now:
+                case.free_from = self._free_from(case, now)
+            if case.step_held and case.step_due is not None and case.step_due > now:
+                case.step_due = self._free_from(case, now)
+
+    def _release(self, case: Case, now: int) -> bool:
+        """Tell of a case that was held back. Return whether it was as a new one."""
+        reason = "a silence" if case.held_by == "silenced" else "the rule's mute window"
+        time = now - case.held_age
+        peace = self._peace(case, now)
+        if peace is not None:
+            case.held_by, case.free_from = peace, self._free_from(case, now)
+            return False
+        notes = (f"held back for {span(now - case.held_since)} by {reason}",)
+        known = case.kind == "storm" or bool(case.told or case.deferred) or case.storm is not None
+        if known:
+            self._tell(case, time, now, notes, only_held=True)
+        else:
+            self._announce(case, time, now, notes)
+        case.held = {}
+        return not known
+
+    # ── escalation ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _following(self, case: Case, step: int, at: int) -> int | None:
+        policy = case.policy
+        assert policy is not None
+        within = policy.levels[step % len(policy.levels)].respond_within
+        return None if within is None or step + 1 >= len(policy.levels) * (policy.repeat + 1) else at + within
+
+    def _level_channels(self, case: Case, step: int) -> list[str]:
+        assert case.policy is not None
+        names = case.policy.levels[step % len(case.policy.levels)].channels
+        return [name for name in dict.fromkeys(names) if name in self.routing.destinations]
+
+    def _stop(self, case: Case, now: int) -> None:
+        if case.step_due is not None:
+            for channel in self._level_channels(case, case.step):
+                self.out.withheld[case.rule, "escalation_stopped", channel] += 1
+            case.step_left, case.step_due, case.step_held = max(0, case.step_due - now), None, False
+
+    def _escalate(self, case: Case, now: int) -> None:
+        policy, at, step = case.policy, case.step_due, case.step
+        assert policy is not None
+        assert at is not None
+        while (following := self._following(case, step, at)) is not None and following < now:
+            step, at = step + 1, following
+        reason = self._peace(case, now)
+        if reason is not None:
+            for channel in self._level_channels(case, step):
+                self.out.withheld[case.rule, reason, channel] += 1
+            case.step_due, case.step_held = self._free_from(case, now), True
+            return
+        for skipped in range(case.step, step):
+            for channel in self._level_channels(case, skipped):
+                self.out.withheld[case.rule, "skipped", channel] += 1
+        number, turn = step % len(policy.levels), step // len(policy.levels)
+        name = f"Escalation level {number + 1}, {policy.levels[number].name}" + (f", turn {turn + 1}" if turn else "")
+        waited = policy.levels[(step - 1) % len(policy.levels)].respond_within or 0
+        for channel in self._level_channels(case, step):
+            known = channel in case.told
+            case.told.setdefault(channel, case.level)
+            action = "update" if known and not self.routing.is_pager(channel) else "trigger"
+            notes = (name, f"nobody has acknowledged within {span(waited)}")
+            self._send(case, channel, action, high=channel in case.high, notes=notes)
+        case.step, case.step_due, case.step_held = step + 1, self._following(case, step, at), False
+
+    def _update(self, case: Case, notes: tuple[str, ...], now: int) -> None:
+        chats = [name for name in case.told if name in self.routing.destinations and not self.routing.is_pager(name)]
+        reason = self._peace(case, now)
+        for channel in chats:
+            if reason is None:
+                self._send(case, channel, "update", notes=notes)
+            else:
+                self.out.withheld[case.rule, reason, channel] += 1
+
     def _route(self, case: Case) -> list[str]:
         names = self.routing.by_level.get(case.level, ()) if case.channels is None else case.channels
+        if case.policy is not None:
+            levels = case.policy.levels[: max(case.step, 1)]
+            names = [*(case.channels or ()), *(channel for level in levels for channel in level.channels)]
         return [name for name in dict.fromkeys(names) if name in self.routing.destinations]
 
     def _send(self, case: Case, channel: str, action: str, *, high: bool = False, notes: tuple[str, ...] = ()) -> None:
@@ -485,17 +677,23 @@ class Model:
         return case.followed or self.batches[case.source] > case.batch
 
     def _pass_wall(self, now: int) -> None:
+        new = 0
         for case in list(self.open):
             if case.kind == "storm":
                 self._close_storm(case, now)
-            if case.acknowledged:
+            if case.acknowledged or case.end is not None:
                 continue
-            if case.end is None and case.renotify_at is not None and case.renotify_at < now:
+            if case.held and case.free_from < now:
+                folded = sum(one.storm is not None for one in self.open)
+                new += self._release(case, now)
+                if new > 1 and sum(one.storm is not None for one in self.open) > folded:
+                    raise AmbiguousError  # whichever of them goes first is told by itself
+            if case.step_due is not None and case.step_due < now:
+                self._escalate(case, now)
+            if case.renotify_at is not None and case.renotify_at < now:
                 renotify = self.rules[case.rule].renotify
                 case.renotify_at = None if renotify is None else now + renotify
-                for channel in case.told:
-                    if not self.routing.is_pager(channel):
-                        self._send(case, channel, "update")
+                self._update(case, (), now)
 
     def _close_storm(self, storm: Case, now: int) -> None:
         after_quiet = self.rules[storm.rule].resolve.after_quiet
@@ -515,6 +713,7 @@ class Model:
         via: str = "",
     ) -> None:
         case.end, case.reason = at, reason
+        self._stop(case, now)
         self.open.remove(case)
         self.out.resolved.append(case)
         self._follow_up(case, "resolve", notes, via)

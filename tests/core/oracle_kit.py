@@ -14,6 +14,7 @@ from sidecar.core.match import Match
 from sidecar.core.records import Record
 from sidecar.core.routing import Destination, Routing
 from sidecar.core.rule import Rule
+from sidecar.core.silences import Silence
 from sidecar.core.state import Changes, End, EngineRow, GroupRow, Intent, RuleRow, Snapshot, SourceRow
 
 START = 1_700_000_000_000_000_000
@@ -149,6 +150,11 @@ def discarded(changes: Changes) -> dict[str, int]:
     return {reason.value: count for (_, reason), count in changes.facts.discarded.items()}
 
 
+def suppressed(changes: Changes) -> dict[tuple[str, str | None], int]:
+    """How many notifications were not sent, by reason and channel."""
+    return {(held.reason.value, held.channel): count for held, count in changes.facts.withheld.items()}
+
+
 def ends(changes: Changes) -> list[str]:
     """Why incidents closed."""
     return [resolved.reason.value for resolved in changes.facts.resolved]
@@ -174,6 +180,7 @@ class Store:
         self.incidents: dict[str, bytes] = {}
         self.rules: dict[str, bytes] = {}
         self.engine = msgspec.msgpack.encode(EngineRow())
+        self.silences: dict[str, bytes] = {}
 
     def apply(self, changes: Changes) -> None:
         """Write one transaction."""
@@ -182,6 +189,7 @@ class Store:
         write(self.ended, changes.ended)
         write(self.incidents, changes.incidents)
         write(self.rules, changes.rules)
+        write(self.silences, changes.silences)
         self.engine = self.engine if changes.engine is None else changes.engine
 
     def history(self) -> Iterable[Incident]:
@@ -197,6 +205,7 @@ class Store:
             incidents={incident.id: incident for incident in self.history() if incident.is_open},
             rules={name: msgspec.msgpack.decode(row, type=RuleRow) for name, row in self.rules.items()},
             engine=msgspec.msgpack.decode(self.engine, type=EngineRow),
+            silences={id_: msgspec.msgpack.decode(row, type=Silence) for id_, row in self.silences.items()},
         )
 
 

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from oracle_engine import AmbiguousError, Case, Decided, Model
 from oracle_engine import Ring as SlowRing
 from oracle_kit import Store
-from oracle_steps import ROUTING, Advance, Call, Configure, Fall, Say, Scenario, Tick, calls
+from oracle_steps import ROUTING, Advance, Call, Configure, Fall, Hush, Say, Scenario, Tick, calls
 
 from sidecar.core.advance import Engine
 from sidecar.core.state import Changes
@@ -26,6 +26,8 @@ def perform(engine: Engine, call: Call, store: Store) -> Changes:
         case Fall(now, which, channel):
             chosen = choose(engine, which)
             return (chosen and engine.fall_back(chosen, [channel], "note", now)) or Changes()
+        case Hush(now, silence):
+            return engine.silence(silence, now)
         case Say(now, which, word):
             incidents = sorted(store.history(), key=lambda incident: incident.id)
             return engine.say(incidents[which % len(incidents)], word, now) if incidents else Changes()
@@ -64,12 +66,14 @@ class Pair:
                 decided = self.model.tick(now, idle.__contains__)
             case Configure(now, rules, page_budget):
                 decided = self.model.reconfigure(rules, ROUTING, page_budget, now)
-            case Fall(_, which, channel):
+            case Hush(now, silence):
+                decided = self.model.silence(silence, now)
+            case Fall(now, which, channel):
                 chosen = choose(self.engine, which)
                 if chosen is None:
                     return True
                 case_of = {name: case for case, name in self.ids.items()}
-                decided = self.model.fall_back(case_of[chosen], [channel], "note")
+                decided = self.model.fall_back(case_of[chosen], [channel], "note", now)
             case Say(now, which, word):
                 cases = sorted(self.ids, key=self.ids.__getitem__)
                 if not cases:
@@ -117,6 +121,10 @@ class Pair:
             assert {channel: told.level for channel, told in incident.told.items()} == case.told
             assert {channel for channel, told in incident.told.items() if told.high} == case.high
             assert set(incident.deferred) == case.deferred
+            assert set(() if incident.hush is None else incident.hush.channels) == set(case.held)
+            escalation = incident.escalation
+            assert (0 if escalation is None else escalation.step) == case.step
+            assert (None if escalation is None else escalation.due) == case.step_due
             if case.kind != "storm":
                 assert (incident.first_seen, incident.last_seen) == (case.first_seen, case.last_seen)
                 assert (incident.quiet, incident.source) == (case.quiet, case.source)

@@ -16,10 +16,12 @@ from sidecar.core.advance import Step
 from sidecar.core.conditions import Exists
 from sidecar.core.levels import Level
 from sidecar.core.match import Match
+from sidecar.core.mute import MuteWindow
 from sidecar.core.people import Act, Word
 from sidecar.core.records import NONE, Record
 from sidecar.core.routing import Destination, Routing
-from sidecar.core.rule import ResolvePolicy, Rule
+from sidecar.core.rule import EscalationLevel, EscalationPolicy, ResolvePolicy, Rule
+from sidecar.core.silences import Matcher, Op, Silence
 from sidecar.core.timeline import Via
 from sidecar.core.times import HOUR, SECOND
 
@@ -84,7 +86,17 @@ class Speak(msgspec.Struct, frozen=True):
     via: Via
 
 
-Event = Read | Wait | Reload | FallBack | Speak
+class Quieten(msgspec.Struct, frozen=True):
+    """A person silences something for a while, or changes their mind about one of two silences."""
+
+    passed: int
+    which: int
+    matchers: tuple[Matcher, ...]
+    starts_in: int
+    lasts: int
+
+
+Event = Read | Wait | Reload | FallBack | Speak | Quieten
 
 
 class Scenario(msgspec.Struct, frozen=True):
@@ -132,7 +144,14 @@ class Say(msgspec.Struct, frozen=True):
     word: Word
 
 
-Call = Advance | Tick | Configure | Fall | Say
+class Hush(msgspec.Struct, frozen=True):
+    """Call `silence`."""
+
+    now: int
+    silence: Silence
+
+
+Call = Advance | Tick | Configure | Fall | Say | Hush
 
 
 def calls(scenario: Scenario) -> Iterator[Call]:
@@ -156,6 +175,11 @@ def calls(scenario: Scenario) -> Iterator[Call]:
             case Speak(passed, which, act, via):
                 now += passed * SECOND
                 yield Say(now, which, Word(act=act, by="ann", via=via, note="mine"))
+            case Quieten(passed, which, matchers, starts_in, lasts):
+                now += passed * SECOND
+                start = now + starts_in * SECOND
+                end = start + lasts * SECOND
+                yield Hush(now, Silence(id=f"s{which}", matchers=matchers, start=start, end=end, by="ann"))
             case Wait(passed, idle):
                 now += passed * SECOND
                 yield Tick(now, idle)
@@ -191,6 +215,25 @@ def calls(scenario: Scenario) -> Iterator[Call]:
                 )
 
 
+POLICIES = tuple(
+    EscalationPolicy(
+        name="p",
+        levels=(
+            EscalationLevel(name="one", channels=("slack",), respond_within=5 * SECOND),
+            EscalationLevel(name="two", channels=("pagerduty", "slack", "gone"), respond_within=15 * SECOND),
+            EscalationLevel(name="three", channels=("discord", "own-map"), respond_within=last),
+        ),
+        repeat=repeat,
+    )
+    for last, repeat in ((None, 0), (20 * SECOND, 1))
+)
+MINUTE_OF_START = START // SECOND // 60 % 1440
+MUTES = (
+    (MuteWindow(days=frozenset(range(7)), begin=MINUTE_OF_START, end=MINUTE_OF_START + 1),),
+    (MuteWindow(days=frozenset(range(7)), begin=MINUTE_OF_START + 1, end=MINUTE_OF_START + 3),),
+)
+"""In UTC; none of them crosses midnight, and all days have them."""
+
 seconds = st.sampled_from([0, 1, 2, 3, 5, 8])
 passing = st.one_of(seconds, seconds, st.sampled_from([20, 70, 600, 1900, 3601]))
 sources = st.sampled_from(["A", "A", "B"])
@@ -216,6 +259,8 @@ rule_settings = st.builds(
                 even_if_silent=st.sampled_from([False, False, False, True]),
                 when=st.sampled_from([None, Exists("recovered")]),
             ),
+            "escalation": st.sampled_from([None, None, None, *POLICIES]),
+            "mute": st.sampled_from([(), (), (), (), *MUTES]),
             "renotify": st.sampled_from([None, None, None, 7 * SECOND, HOUR]),
             "max_pages_per_hour": st.sampled_from([1, 2, 2, 50]),
             "max_page_age": st.sampled_from([3, 30]).map(lambda n: n * SECOND),
@@ -253,7 +298,24 @@ reloads = st.builds(
 fallbacks = st.builds(FallBack, which=st.integers(0, 5), channel=st.sampled_from(["slack", "discord"]))
 acts = st.sampled_from([*Act, Act.ACKNOWLEDGE, Act.RESOLVE, Act.RESOLVE, Act.REOPEN])
 speeches = st.builds(Speak, passed=seconds, which=st.integers(0, 5), act=acts, via=st.sampled_from(Via))
-events = st.one_of(reads, reads, reads, reads, waits, waits, speeches, st.one_of(reloads, fallbacks))
+matcher = st.builds(
+    Matcher,
+    name=st.sampled_from(["rule", "level", "by0", "label"]),
+    op=st.sampled_from([Op.EQUAL, Op.EQUAL, Op.NOT_EQUAL]),
+    value=st.sampled_from(["r0", "r1", "error", "fatal", "0/0", "0/1", ""]),
+)
+rules_silenced = st.just((Matcher("rule", Op.EQUAL, "r0"),))
+quietings = st.builds(
+    Quieten,
+    passed=seconds,
+    which=st.integers(0, 1),
+    matchers=st.one_of(rules_silenced, rules_silenced, st.lists(matcher, min_size=1, max_size=2).map(tuple)),
+    starts_in=st.sampled_from([0, 0, 0, 3, 20]),
+    lasts=st.sampled_from([0, 5, 20, 70]),
+)
+events = st.one_of(
+    reads, reads, reads, reads, waits, waits, st.one_of(speeches, quietings), st.one_of(reloads, fallbacks)
+)
 scenarios = st.builds(
     Scenario,
     rules=st.lists(rule_settings, min_size=1, max_size=2).map(tuple),

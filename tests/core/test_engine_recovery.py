@@ -11,17 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle_kit import Store
 from oracle_pair import perform
-from oracle_steps import ROUTING, Configure, Scenario, calls, scenarios
+from oracle_steps import ROUTING, Advance, Configure, Scenario, calls, scenarios
 
 from sidecar.core.advance import Engine
 from sidecar.core.state import Changes
+
+ROWS = ("sources", "groups", "ended", "incidents", "rules", "engine", "silences")
 
 
 def seen(changes: Changes) -> dict[str, object]:
     """Everything in changes; what happens to unrelated incidents at one instant may come in any order."""
     facts = changes.facts
     return {
-        **{name: getattr(changes, name) for name in ("sources", "groups", "ended", "incidents", "rules", "engine")},
+        **{
+            name: getattr(changes, name)
+            for name in ("sources", "groups", "ended", "incidents", "rules", "engine", "silences")
+        },
         "resolved_at": changes.resolved_at,
         "intents": sorted(changes.intents, key=lambda intent: (intent.incident, intent.channel)),
         "counted": (facts.matches, facts.discarded, facts.withheld),
@@ -32,10 +37,10 @@ def seen(changes: Changes) -> dict[str, object]:
     }
 
 
-def restarted(store: Store, configured: Configure) -> tuple[Engine, Changes]:
+def restarted(store: Store, configured: Configure, now: int) -> tuple[Engine, Changes]:
     """A new engine on stored rows, with the rules that the old one had."""
     engine = Engine(store.snapshot())
-    return engine, engine.reconfigure(configured.rules, ROUTING, configured.page_budget, configured.now)
+    return engine, engine.reconfigure(configured.rules, ROUTING, configured.page_budget, now)
 
 
 @given(scenarios)
@@ -55,14 +60,16 @@ def test_an_engine_restarted_anywhere_goes_on_as_one_that_ran_through(scenario: 
     through, stopped = Engine(), Engine()
     store = Store()
     configured: Configure | None = None
+    now = 0
     for call in calls(scenario):
         if configured is not None and data.draw(st.booleans(), label="restart"):
-            stopped, changes = restarted(store, configured)
+            stopped, changes = restarted(store, configured, now)
             assert changes.empty
         expected, changes = perform(through, call, store), perform(stopped, call, store)
         assert seen(changes) == seen(expected)
         store.apply(changes)
         configured = call if isinstance(call, Configure) else configured
+        now = call.step.now if isinstance(call, Advance) else call.now
     assert stopped.snapshot() == through.snapshot() == store.snapshot()
 
 

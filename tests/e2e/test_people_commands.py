@@ -61,3 +61,38 @@ async def test_what_cannot_be_asked_or_is_not_there(world: World) -> None:
         assert (done.code, "no such incident" in done.err) == (1, True)
     await daemon.stop()
     assert (await world.run("incidents", "--url", daemon.url)).code == 2
+
+
+async def test_a_silence_keeps_people_from_being_told_until_it_is_ended(world: World) -> None:
+    daemon = await world.start(rules=[{**DATABASE, "resolve": "manual"}])
+    where = ["--url", daemon.url]
+    added = await world.run("silences", "add", "service=orders", "--for", "1h", "--comment", "moving", "--json", *where)
+    name = json.loads(added.out)["silence"]["id"]
+    world.write(world.database_error(0))
+    await daemon.metric_is(3, "suppressed_total", "Database unreachable", "silenced")
+    await daemon.kill()
+    daemon = await world.start()
+    where = ["--url", daemon.url]
+    assert "moving" in (await world.run("silences", *where)).out
+    assert world.stand_in.received == []
+    assert (await world.run("silences", "expire", name, *where)).code == 0
+    heard = await world.received(3, "trigger")
+    assert any("by a silence" in str(one.document) for one in heard)
+    listed = json.loads((await world.run("incidents", "--json", *where)).out)["incidents"]
+    shown = json.loads((await world.run("incidents", "show", listed[0]["id"], "--json", *where)).out)
+    held = [event for event in shown["timeline"] if event["what"] == "suppressed"]
+    assert [event["channel"] for event in held] == ["pagerduty, slack, discord"]
+    assert "moving" in held[0]["text"]
+
+
+async def test_a_silence_that_cannot_be_understood_is_a_matter_of_usage(world: World) -> None:
+    daemon = await world.start()
+    for words in (
+        ["add", "service=x"],
+        ["add", "--for", "1h"],
+        ["expire"],
+        ["list", "x=y"],
+        ["add", "x", "--for", "1h"],
+    ):
+        assert (await world.run("silences", *words, "--url", daemon.url)).code == 2
+    assert (await world.run("silences", "expire", "gone", "--url", daemon.url)).code == 1

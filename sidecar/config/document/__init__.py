@@ -26,19 +26,24 @@ from sidecar.config.document.channels import (
 from sidecar.config.document.daemon import Admin, Log, PageBudget
 from sidecar.config.document.inputs import AnyInput, HttpInput, Input, JournalInput, StdinInput, TailInput
 from sidecar.config.document.rules import Defaults, ResolveMap, Rule, RulesFile
+from sidecar.config.document.telling import AnyEscalation, Escalation, EscalationLevel, MuteWindow, Silence
 
 __all__ = [
     "MATCH_REF",
     "Admin",
     "AnyChannel",
+    "AnyEscalation",
     "AnyInput",
     "Channel",
     "Defaults",
     "DiscordChannel",
+    "Escalation",
+    "EscalationLevel",
     "HttpInput",
     "Input",
     "JournalInput",
     "Log",
+    "MuteWindow",
     "PageBudget",
     "PagerDutyChannel",
     "ResolveMap",
@@ -46,6 +51,7 @@ __all__ = [
     "Rule",
     "RulesFile",
     "Section",
+    "Silence",
     "SlackChannel",
     "StdinInput",
     "TailInput",
@@ -56,7 +62,7 @@ __all__ = [
 class Root(Section, kw_only=True):
     """The file."""
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"silences", "escalation", "webhooks"})
+    LATER: ClassVar[frozenset[str]] = frozenset({"webhooks"})
 
     inputs: Annotated[
         list[AnyInput], Meta(description="Where logs come from.", extra={"type": "list of [inputs](#inputs)"})
@@ -93,6 +99,21 @@ class Root(Section, kw_only=True):
             extra={"type": "map of level to list of names", "default": "see [routing](#routing)"},
         ),
     ] = msgspec.field(default_factory=dict)
+    escalation: Annotated[
+        dict[str, AnyEscalation],
+        Meta(
+            description="Policies that rules may name: who is told next when nobody acknowledges.",
+            extra={"type": "map of [policies](#escalation)"},
+        ),
+    ] = msgspec.field(default_factory=dict)
+    silences: Annotated[
+        list[Silence],
+        Meta(
+            max_length=100,
+            description="Silences that are planned; others are added while it runs, by the command `silences add`.",
+            extra={"type": "list of [silences](#silences)"},
+        ),
+    ] = msgspec.field(default_factory=list)
     admin: (
         Annotated[
             Admin,

@@ -22,6 +22,7 @@ from sidecar.config.document.base import (
     Section,
     Text,
 )
+from sidecar.config.document.telling import MuteWindow
 
 
 class ResolveMap(Section, kw_only=True):
@@ -109,6 +110,16 @@ class Defaults(Section, kw_only=True):
         MaxPages,
         Meta(description="Triggers of one rule in a rolling hour; further incidents fold into one storm incident."),
     ] = 20
+    escalation: (
+        Annotated[
+            Text,
+            Meta(
+                description="Escalation policy of rules that name none.",
+                extra={"type": "name of a [policy](#escalation)", "default": "none"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 _FROM_DEFAULTS = {"default": "from `defaults`"}
@@ -236,6 +247,24 @@ class Rule(Section, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+    escalation: (
+        Annotated[
+            Text,
+            Meta(
+                description="Escalation policy; its first level is told in place of what `routing` says. `off`: none.",
+                extra={"type": "name of a [policy](#escalation)", "default": "from `defaults`"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    mute: Annotated[
+        list[MuteWindow],
+        Meta(
+            max_length=20,
+            description="Hours of the week in which nobody is told.",
+            extra={"type": "list of [windows](#mute)"},
+        ),
+    ] = msgspec.field(default_factory=list)
     renotify: Annotated[
         DurationOrOff,
         Meta(description="While an incident is open, repeat it this often to channels that are no pagers."),

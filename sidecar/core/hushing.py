@@ -1,0 +1,110 @@
+"""Decides whether people are to be left in peace: by silences, and by the mute windows of rules.
+
+While either holds, nobody is told of an incident; acknowledgements and resolves always pass. A trigger that was held
+back waits in the incident's `hush`, and goes out as soon as nothing holds it back any more.
+
+Invariants
+- What is held back ends at a known time: every silence and every mute window has an end.
+- A trigger that is held back is announced once at the end, within the page limits of then, if its incident is open and
+  nobody has taken it on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from sidecar.core.decisions import SuppressedReason
+from sidecar.core.incidents import Incident
+from sidecar.core.ledger import Ledger
+from sidecar.core.silences import MAX_SILENCES, Silence, values_of
+
+MAX_SPELLS = 100
+"""Silences and mute windows that follow one another without a gap are looked through this far: weeks of nights."""
+
+
+class Peace(msgspec.Struct, frozen=True):
+    """Why nobody is told, and how long it lasts as far as is known."""
+
+    reason: SuppressedReason
+    until: int
+    text: str = ""
+    """Whose word it is, for people."""
+
+
+class Hushing:
+    """Silences and mute windows."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._configured: dict[str, Silence] = {}
+
+    def configure(self, silences: Iterable[Silence]) -> None:
+        """Take over the silences of the configuration."""
+        self._configured = {silence.id: silence for silence in silences}
+
+    def all(self) -> list[Silence]:
+        """Return every silence that is known, those of the configuration first."""
+        return [*self._configured.values(), *self._ledger.silences.values()]
+
+    def has_room(self, now: int) -> bool:
+        """Whether a further silence can be taken over: one that is over makes room."""
+        known = self._ledger.silences
+        return len(known) < MAX_SILENCES or any(silence.end <= now for silence in known.values())
+
+    def add(self, silence: Silence) -> None:
+        """Take over somebody's silence, for which there is room, or a known one with another end."""
+        known = self._ledger.silences
+        if silence.id not in known and len(known) >= MAX_SILENCES:
+            oldest = min(known.values(), key=lambda one: (one.end, one.id))
+            del known[oldest.id]
+            self._ledger.changes.silences[oldest.id] = None
+        known[silence.id] = silence
+        self._ledger.changes.silences[silence.id] = msgspec.msgpack.encode(silence)
+
+    def of(self, incident: Incident, now: int) -> Peace | None:
+        """Say why nobody is told of an incident now; None: somebody may be."""
+        spell = self._spell(incident, now)
+        if spell is None:
+            return None
+        first, until = spell, spell.until
+        for _ in range(MAX_SPELLS):
+            following = self._spell(incident, until)
+            if following is None:
+                break
+            until = following.until
+        return msgspec.structs.replace(first, until=until)
+
+    def reconsider(self, now: int) -> None:
+        """Silences or rules have changed: what is held back may be free sooner, or later."""
+        for incident in self._ledger.incidents.values():
+            hush, escalation = incident.hush, incident.escalation
+            if hush is not None and hush.until > now:
+                incident.hush = msgspec.structs.replace(hush, until=self._free_at(incident, now))
+            if escalation is not None and escalation.held and escalation.due is not None and escalation.due > now:
+                incident.escalation = msgspec.structs.replace(escalation, due=self._free_at(incident, now))
+            if (incident.hush, incident.escalation) != (hush, escalation):
+                self._ledger.mark(incident)
+
+    def _free_at(self, incident: Incident, now: int) -> int:
+        """Return when nothing holds an incident back any more, as far as is known; in the past if nothing does."""
+        peace = self.of(incident, now)
+        return now - 1 if peace is None else peace.until
+
+    def _spell(self, incident: Incident, now: int) -> Peace | None:
+        """Return the silence or mute window that holds at a time: silences first, the one that ends last."""
+        values: dict[str, str] | None = None
+        found: Silence | None = None
+        for silence in self.all():
+            if silence.holds(now) and (found is None or (silence.end, silence.id) > (found.end, found.id)):
+                values = values_of(incident) if values is None else values
+                if silence.fits(values):
+                    found = silence
+        if found is not None:
+            text = f"silenced by {found.by}" + (f": {found.comment}" if found.comment else "")
+            return Peace(SuppressedReason.SILENCED, found.end, text)
+        state = self._ledger.rules.get(incident.rule)
+        ends = [] if state is None else [window.ends(now) for window in state.rule.mute]
+        latest = max((end for end in ends if end is not None), default=None)
+        return None if latest is None else Peace(SuppressedReason.MUTED, latest, "the rule is muted at this hour")
