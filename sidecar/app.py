@@ -53,6 +53,7 @@ from sidecar.telemetry.api import Api
 from sidecar.telemetry.defects import traced
 from sidecar.telemetry.incidents import incident_endpoints
 from sidecar.telemetry.rejections import rejected_endpoint
+from sidecar.telemetry.reporting import report_endpoint
 from sidecar.telemetry.telemetry import Gauges, OutboxGauge, RuleGauge, Telemetry
 
 UNCOMMITTED_PAGES_AFTER = 10.0
@@ -60,9 +61,6 @@ UNCOMMITTED_PAGES_AFTER = 10.0
 
 TOLD_AGAIN_AFTER = 10 * MINUTE
 """A disk that fails and recovers again and again is told of no more often than this."""
-
-HISTORY = 90 * DAY
-"""How long resolved incidents and settled notifications are kept."""
 
 MAX_HISTORY = 50_000
 """How many resolved incidents are kept: about 60 MB, and more than anyone looks through."""
@@ -140,14 +138,27 @@ class App:
             transport = await stack.enter_async_context(Transport())
             self._build(stored, transport)
             admin = self._config.admin
-            book = IncidentBook(self._engine, self._store, self._pipeline)
+            book = IncidentBook(
+                self._engine,
+                self._store,
+                self._pipeline,
+                clock=time.time_ns,
+                retention=lambda: self._config.retention,
+                most=MAX_HISTORY,
+            )
             self.admin = AdminServer(
                 host=admin.host,
                 port=admin.port,
                 telemetry=self._telemetry,
                 health=self._health,
                 api=Api(
-                    [rejected_endpoint(self._quarantine), *incident_endpoints(book)], host=admin.host, token=admin.token
+                    [
+                        rejected_endpoint(self._quarantine),
+                        *incident_endpoints(book),
+                        report_endpoint(book, time.time_ns, lambda: self._config.retention),
+                    ],
+                    host=admin.host,
+                    token=admin.token,
                 ),
             )
             try:
@@ -393,7 +404,7 @@ class App:
 
     async def _prune(self) -> None:
         while True:
-            self._store.submit(for_pruning(time.time_ns() - HISTORY, MAX_HISTORY))
+            self._store.submit(for_pruning(time.time_ns() - self._config.retention, MAX_HISTORY))
             await asyncio.sleep(PRUNE_SECONDS)
 
     def _health(self) -> Health:
