@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -15,6 +16,7 @@ from rich.console import Console
 
 from sidecar.cli import client
 from sidecar.cli.terminal import print_table, printable
+from sidecar.core.durations import duration_text
 from sidecar.core.markdown import escape, table
 from sidecar.core.report import Report, Spread, is_night
 from sidecar.telemetry.reporting import DEFAULT_SINCE, ReportAnswer
@@ -70,11 +72,9 @@ def local_timezone() -> str:
     """Return the name of this machine's time zone, or its offset where it has no name that others know."""
     linked = str(Path("/etc/localtime").resolve()).partition("zoneinfo/")[2]
     for name in (os.environ.get("TZ", "").removeprefix(":"), linked):
-        try:
-            if name and ZoneInfo(name):
-                return name
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            continue
+        if name:
+            with contextlib.suppress(ZoneInfoNotFoundError, ValueError, OSError):
+                return ZoneInfo(name).key
     return time.strftime("%z")
 
 
@@ -174,19 +174,8 @@ def _hours(report: Report) -> list[tuple[str, ...]]:
 
 
 def _speed(name: str, spread: Spread) -> tuple[str, ...]:
-    return name, f"{spread.count:,}", duration(spread.median_seconds), duration(spread.p95_seconds)
+    return name, f"{spread.count:,}", _took(spread.median_seconds), _took(spread.p95_seconds)
 
 
-def duration(seconds: float | None) -> str:
-    """Return a duration in the two units that tell most: `850 ms`, `42.0 s`, `3 min 20 s`, `1 d 4 h`."""
-    if seconds is None:
-        return "-"
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    for large, name, small, part in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= large:
-            return f"{whole // large} {name} {whole % large // small} {part}"
-    return f"{whole} s"
+def _took(seconds: float | None) -> str:
+    return "-" if seconds is None else duration_text(seconds)
