@@ -48,10 +48,12 @@ from sidecar.store.statements import for_positions, for_pruning, for_rejected, f
 from sidecar.store.store import Health as StoreHealth
 from sidecar.store.store import Store, Stored
 from sidecar.telemetry import events
+from sidecar.telemetry.access import Access
 from sidecar.telemetry.admin import AdminServer, Component, Health
 from sidecar.telemetry.api import Api
 from sidecar.telemetry.defects import traced
-from sidecar.telemetry.incidents import incident_endpoints
+from sidecar.telemetry.incidents import everything_about, incident_endpoints
+from sidecar.telemetry.page import IncidentPages
 from sidecar.telemetry.rejections import rejected_endpoint
 from sidecar.telemetry.reporting import report_endpoint
 from sidecar.telemetry.telemetry import Gauges, OutboxGauge, RuleGauge, Telemetry
@@ -159,6 +161,10 @@ class App:
                     ],
                     host=admin.host,
                     token=admin.token,
+                ),
+                pages=IncidentPages(
+                    lambda incident_id: everything_about(book, incident_id),
+                    Access(host=admin.host, token=admin.token),
                 ),
             )
             try:

@@ -119,14 +119,22 @@ class DoneAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """False: it was so already."""
 
 
+async def found_in(book: Book, incident_id: str) -> Incident:
+    """Return an incident. Raises `RefusedError`."""
+    incident = await book.find(incident_id)
+    if incident is None:
+        raise RefusedError(404, "no such incident: it never was, or is older than what is kept")
+    return incident
+
+
+async def everything_about(book: Book, incident_id: str) -> IncidentAnswer:
+    """Return an incident with all that is known of it. Raises `RefusedError`."""
+    incident = await found_in(book, incident_id)
+    return told(incident, *await book.story(incident.id))
+
+
 def incident_endpoints(book: Book) -> list[Endpoint]:
     """Return the endpoints over a book."""
-
-    async def found(call: Call) -> Incident:
-        incident = await book.find(call.path["id"])
-        if incident is None:
-            raise RefusedError(404, "no such incident: it never was, or is older than what is kept")
-        return incident
 
     async def listed(call: Call) -> IncidentsAnswer:
         state = call.query.get("state", "open")
@@ -140,15 +148,14 @@ def incident_endpoints(book: Book) -> list[Endpoint]:
         )
 
     async def one(call: Call) -> IncidentAnswer:
-        incident = await found(call)
-        return told(incident, *await book.story(incident.id))
+        return await everything_about(book, call.path["id"])
 
     def acting(act: Act) -> Endpoint:
         async def act_on(call: Call) -> DoneAnswer:
-            incident = await found(call)
+            incident = await found_in(book, call.path["id"])
             word = Word(act=act, by=_text(call, "by", MAX_NAME), note=_text(call, "note", MAX_NOTE))
             changed = await book.say(incident, word)
-            return DoneAnswer(incident=shown(await found(call)), changed=changed)
+            return DoneAnswer(incident=shown(await found_in(book, call.path["id"])), changed=changed)
 
         name = "ack" if act is Act.ACKNOWLEDGE else act.value
         return Endpoint(path=f"incidents/{{id}}/{name}", method="POST", answer=act_on)
