@@ -42,6 +42,7 @@ from sidecar.delivery.dispatcher import Dispatcher, Route
 from sidecar.inputs.making import make_input
 from sidecar.inputs.supervisor import Supervisor
 from sidecar.inputs.tail.owners import moves
+from sidecar.overview import Overview, Running
 from sidecar.pipeline import BrokenPipelineError, Pipeline
 from sidecar.store.database import StateError
 from sidecar.store.statements import for_positions, for_pruning, for_rejected, for_secrets
@@ -56,6 +57,7 @@ from sidecar.telemetry.incidents import everything_about, incident_endpoints
 from sidecar.telemetry.page import IncidentPages
 from sidecar.telemetry.rejections import rejected_endpoint
 from sidecar.telemetry.reporting import report_endpoint
+from sidecar.telemetry.status import status_endpoints
 from sidecar.telemetry.telemetry import Gauges, OutboxGauge, RuleGauge, Telemetry
 
 UNCOMMITTED_PAGES_AFTER = 10.0
@@ -125,6 +127,7 @@ class App:
         self._crashed = False
         self._restarting: frozenset[str] = frozenset()
         self._last_reload_ok = True
+        self._started_at = self._loaded_at = time.time_ns()
         self._last_problems = loaded.problems
         self._routes: dict[str, Route] = {}
         self._outage: Incident | None = None
@@ -148,6 +151,14 @@ class App:
                 retention=lambda: self._config.retention,
                 most=MAX_HISTORY,
             )
+            overview = Overview(
+                engine=self._engine,
+                dispatcher=self._dispatcher,
+                inputs=self._inputs,
+                store=self._store,
+                telemetry=self._telemetry,
+                running=self._as_it_runs,
+            )
             self.admin = AdminServer(
                 host=admin.host,
                 port=admin.port,
@@ -157,6 +168,7 @@ class App:
                     [
                         rejected_endpoint(self._quarantine),
                         *incident_endpoints(book),
+                        *status_endpoints(overview.status, overview.rules),
                         report_endpoint(book, time.time_ns, lambda: self._config.retention),
                     ],
                     host=admin.host,
@@ -357,8 +369,8 @@ class App:
             return
         if new == old and self._last_reload_ok and not asked:
             return
-        self._last_reload_ok = True
-        self._config = new
+        self._last_reload_ok, self._last_problems = True, loaded.problems
+        self._config, self._loaded_at = new, time.time_ns()
         before = {tail.name: tail for tail in old.inputs}
         after = {tail.name: tail for tail in new.inputs}
         changed = [name for name, tail in before.items() if after.get(name) != tail]
@@ -434,6 +446,17 @@ class App:
             components.append(Component(name=f"channel {name}", ok=name not in trouble, detail=detail, needed=False))
         working = all(component.ok for component in components if component.needed)
         return Health(alive=True, ready=working and not self._stopping, components=components)
+
+    def _as_it_runs(self) -> Running:
+        return Running(
+            config=self._config,
+            loaded_at=self._loaded_at,
+            file_ok=self._last_reload_ok,
+            problems=[str(problem) for problem in self._last_problems],
+            ready=self._health().ready,
+            started_at=self._started_at,
+            now=time.time_ns(),
+        )
 
     def _gauges(self) -> Gauges:
         now = time.time_ns()

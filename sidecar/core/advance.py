@@ -141,6 +141,10 @@ class Engine:
         """Yield every open incident."""
         yield from self._ledger.incidents.values()
 
+    def sources(self) -> Iterator[str]:
+        """Yield the names of the sources that are remembered."""
+        yield from self._ledger.sources
+
     def gauges(self) -> Iterator[tuple[str, int, int]]:
         """Yield (rule, number of groups, largest window count; the threshold where a breach's incident is open)."""
         for name, state in self._ledger.rules.items():
