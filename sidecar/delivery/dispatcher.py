@@ -373,10 +373,10 @@ class Dispatcher:
         if entry.pager:
             self._telemetry.emit(events.PageDelivered(rule=entry.rule, channel=entry.channel, level=entry.level))
         lanes = self._incidents[entry.incident].values()
-        triggers = (trigger for lane in lanes for trigger in lane.triggers)
+        others = (trigger for lane in lanes for trigger in lane.triggers if trigger is not entry)
         # One that somebody reopened was detected in its first life, whose notifications may be forgotten by now.
         reopened = any(lane.incident.reopened_at is not None for lane in lanes)
-        if not reopened and not any(other is not entry and other.settled_as is SettledAs.DELIVERED for other in triggers):
+        if not reopened and not any(other.settled_as is SettledAs.DELIVERED for other in others):
             self._telemetry.emit(
                 events.FirstDelivered(rule=entry.rule, detect_seconds=max(0.0, (now - entry.first_seen) / SECOND))
             )
