@@ -17,7 +17,7 @@ _ENTITIES = str.maketrans(
         **{character: f"&#{ord(character)};" for character in "<>&|@"},
     }
 )
-_BLOCK_START = re.compile(r"(\d*)([-+=.])")
+_BLOCK_START = re.compile(r"^(\d+(?=\.)|(?=[-+=]))")
 """Begins a list or underlines a heading where a line begins."""
 
 _BARE_LINK = re.compile(r":(?=//)|\.(?<=\bwww\.)", re.IGNORECASE)
@@ -32,7 +32,7 @@ def escape(text: str) -> str:
     """Return text as a part of a line, or as a whole one."""
     line = one_line(text).translate(_ENTITIES)
     line = _BARE_LINK.sub(lambda found: f"&#{ord(found[0])};", line)
-    return _BLOCK_START.sub(r"\1\\\2", line, count=1) if _BLOCK_START.match(line) else line
+    return _BLOCK_START.sub(r"\1\\", line)
 
 
 def fenced(text: str) -> str:
