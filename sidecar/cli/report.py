@@ -70,11 +70,11 @@ def run(args: argparse.Namespace) -> int:
 
 def local_timezone() -> str:
     """Return the name of this machine's time zone, or its offset where it has no name that others know."""
-    linked = str(Path("/etc/localtime").resolve()).partition("zoneinfo/")[2]
-    for name in (os.environ.get("TZ", "").removeprefix(":"), linked):
-        if name:
-            with contextlib.suppress(ZoneInfoNotFoundError, ValueError, OSError):
-                return ZoneInfo(name).key
+    given = os.environ.get("TZ", "").removeprefix(":")
+    name = given or str(Path("/etc/localtime").resolve()).partition("zoneinfo/")[2]
+    if name:
+        with contextlib.suppress(ZoneInfoNotFoundError, ValueError, OSError):
+            return ZoneInfo(name).key
     return time.strftime("%z")
 
 
@@ -104,10 +104,10 @@ def summary(answer: ReportAnswer) -> list[str]:
     report = answer.report
     lines = [
         f"Pages from {answer.since} to {answer.until}",
-        f"{report.pages:,} pages, {report.night_pages:,} of them at night "
+        f"{_counted(report.pages, 'page')}, {report.night_pages:,} of them at night "
         f"({answer.night_from}:00 to {answer.night_to}:00 {answer.timezone})",
-        f"{report.incidents:,} incidents: {report.resolved:,} resolved, {report.acknowledged:,} acknowledged, "
-        f"{report.open:,} open",
+        f"{_counted(report.incidents, 'incident')}: {report.resolved:,} resolved, "
+        f"{report.acknowledged:,} acknowledged, {report.open:,} open",
     ]
     if report.unattended_share is not None:
         lines.append(
@@ -179,3 +179,7 @@ def _speed(name: str, spread: Spread) -> tuple[str, ...]:
 
 def _took(seconds: float | None) -> str:
     return "-" if seconds is None else duration_text(seconds)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
