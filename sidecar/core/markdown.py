@@ -17,7 +17,7 @@ _ENTITIES = str.maketrans(
         **{character: f"&#{ord(character)};" for character in "<>&|@"},
     }
 )
-_BLOCK_START = re.compile(r"^(\d+(?=\.)|(?=[-+=]))")
+_BLOCK_START = re.compile(r"^(\d+(?=\.(?: |$))|(?=[-+=]))")
 """Begins a list or underlines a heading where a line begins."""
 
 _BARE_LINK = re.compile(r":(?=//)|\.(?<=\bwww\.)", re.IGNORECASE)
