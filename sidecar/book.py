@@ -27,7 +27,12 @@ ANSWER_SECONDS = 10.0
 T = TypeVar("T")
 
 MAX_STORY = 10_000
-"""Lines of one incident's timeline that are read."""
+"""Lines of one incident's timeline that are read, and of its notifications: half of them the first, half the last."""
+
+BOTH_ENDS = (
+    "SELECT * FROM (SELECT id, data FROM {0} WHERE incident = ? ORDER BY id LIMIT ?)"
+    " UNION SELECT * FROM (SELECT id, data FROM {0} WHERE incident = ? ORDER BY id DESC LIMIT ?) ORDER BY id"
+)
 
 
 INCIDENTS_AT_ONCE, ROWS_AT_ONCE = 200, 1_000
@@ -81,17 +86,16 @@ class IncidentBook:
     async def story(self, incident_id: str) -> tuple[list[Moment], list[Entry]]:
         """Return what happened to it and what was sent about it, in order."""
 
-        def query(db: sqlite3.Connection) -> tuple[list[tuple[bytes]], list[tuple[bytes]]]:
-            asked = (incident_id, MAX_STORY)
-            return (
-                db.execute("SELECT data FROM timeline WHERE incident = ? ORDER BY id LIMIT ?", asked).fetchall(),
-                db.execute("SELECT data FROM outbox WHERE incident = ? ORDER BY id LIMIT ?", asked).fetchall(),
-            )
+        def query(db: sqlite3.Connection) -> tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]]:
+            asked = (incident_id, MAX_STORY // 2) * 2
+            return db.execute(BOTH_ENDS.format("timeline"), asked).fetchall(), db.execute(
+                BOTH_ENDS.format("outbox"), asked
+            ).fetchall()
 
         moments, entries = await self._ask(query)
         return (
-            [msgspec.msgpack.decode(data, type=Moment) for (data,) in moments],
-            [msgspec.msgpack.decode(data, type=Entry) for (data,) in entries],
+            [msgspec.msgpack.decode(data, type=Moment) for _, data in moments],
+            [msgspec.msgpack.decode(data, type=Entry) for _, data in entries],
         )
 
     async def history_from(self) -> int | None:
@@ -129,7 +133,7 @@ class IncidentBook:
                     tally.add_entry(msgspec.msgpack.decode(data, type=Entry))
             for incident in self._engine.open_incidents():
                 tally.add_incident(incident)
-        return tally.report()
+        return await asyncio.to_thread(tally.report)
 
     async def _all(self, sql: str, at_once: int, *before: int) -> AsyncIterator[Row]:
         """Yield all rows in slices, each read by itself: commits go on in between."""

@@ -107,3 +107,14 @@ async def test_history_begins_where_nothing_was_forgotten_since(
 ) -> None:
     await fill(store, times)
     assert await book.history_from() == began
+
+
+async def test_of_a_story_that_is_too_long_both_ends_are_told(
+    store: Store, book: IncidentBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(books, "MAX_STORY", 6)
+    for count in (5, 9):
+        notes = [("i", Moment(at=n, what=What.NOTE)) for n in range(count)]
+        await store.submit([("DELETE FROM timeline", [()]), *for_moments(1, notes)])
+        told = [moment.at for moment in (await book.story("i"))[0]]
+        assert told == ([0, 1, 2, 3, 4] if count == 5 else [0, 1, 2, 6, 7, 8])
