@@ -34,7 +34,6 @@ BOTH_ENDS = (
     " UNION SELECT * FROM (SELECT id, data FROM {0} WHERE incident = ? ORDER BY id DESC LIMIT ?) ORDER BY id"
 )
 
-
 INCIDENTS_AT_ONCE, ROWS_AT_ONCE = 200, 1_000
 """Rows that a report reads at a time: a few milliseconds of the writer's time, and of everybody's to decode them."""
 
@@ -88,9 +87,8 @@ class IncidentBook:
 
         def query(db: sqlite3.Connection) -> tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]]:
             asked = (incident_id, MAX_STORY // 2) * 2
-            return db.execute(BOTH_ENDS.format("timeline"), asked).fetchall(), db.execute(
-                BOTH_ENDS.format("outbox"), asked
-            ).fetchall()
+            told, sent = (db.execute(BOTH_ENDS.format(table), asked).fetchall() for table in ("timeline", "outbox"))
+            return told, sent
 
         moments, entries = await self._ask(query)
         return (
