@@ -137,3 +137,8 @@ def test_days_are_those_of_the_machine_that_asks(
     monkeypatch.setattr(Path, "resolve", lambda path: Path(link))
     monkeypatch.setattr("time.strftime", lambda form: "+0530")
     assert report.local_timezone() == name
+
+
+async def test_what_the_daemon_refuses_is_said_in_its_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert await command(Records(EMPTY), "--since", "91d") == 2
+    assert "history is kept no longer" in capsys.readouterr().err
