@@ -42,18 +42,23 @@ from sidecar.delivery.dispatcher import Dispatcher, Route
 from sidecar.inputs.making import make_input
 from sidecar.inputs.supervisor import Supervisor
 from sidecar.inputs.tail.owners import moves
+from sidecar.overview import Overview, Running
 from sidecar.pipeline import BrokenPipelineError, Pipeline
 from sidecar.store.database import StateError
 from sidecar.store.statements import for_positions, for_pruning, for_rejected, for_secrets
 from sidecar.store.store import Health as StoreHealth
 from sidecar.store.store import Store, Stored
 from sidecar.telemetry import events
+from sidecar.telemetry.access import Access
 from sidecar.telemetry.admin import AdminServer, Component, Health
 from sidecar.telemetry.api import Api
 from sidecar.telemetry.defects import traced
-from sidecar.telemetry.incidents import incident_endpoints
+from sidecar.telemetry.incidents import everything_about, incident_endpoints
+from sidecar.telemetry.page import IncidentPages
 from sidecar.telemetry.rejections import rejected_endpoint
+from sidecar.telemetry.reporting import report_endpoint
 from sidecar.telemetry.silences import silence_endpoints
+from sidecar.telemetry.status import status_endpoints
 from sidecar.telemetry.telemetry import Gauges, OutboxGauge, RuleGauge, Telemetry
 
 UNCOMMITTED_PAGES_AFTER = 10.0
@@ -61,9 +66,6 @@ UNCOMMITTED_PAGES_AFTER = 10.0
 
 TOLD_AGAIN_AFTER = 10 * MINUTE
 """A disk that fails and recovers again and again is told of no more often than this."""
-
-HISTORY = 90 * DAY
-"""How long resolved incidents and settled notifications are kept."""
 
 MAX_HISTORY = 50_000
 """How many resolved incidents are kept: about 60 MB, and more than anyone looks through."""
@@ -126,6 +128,7 @@ class App:
         self._crashed = False
         self._restarting: frozenset[str] = frozenset()
         self._last_reload_ok = True
+        self._started_at = self._loaded_at = time.time_ns()
         self._last_problems = loaded.problems
         self._routes: dict[str, Route] = {}
         self._outage: Incident | None = None
@@ -141,8 +144,23 @@ class App:
             transport = await stack.enter_async_context(Transport())
             self._build(stored, transport)
             admin = self._config.admin
-            book = IncidentBook(self._engine, self._store, self._pipeline)
             silences = EngineSilences(self._engine, self._pipeline, time.time_ns)
+            book = IncidentBook(
+                self._engine,
+                self._store,
+                self._pipeline,
+                clock=time.time_ns,
+                retention=lambda: self._config.retention,
+                most=MAX_HISTORY,
+            )
+            overview = Overview(
+                engine=self._engine,
+                dispatcher=self._dispatcher,
+                inputs=self._inputs,
+                store=self._store,
+                telemetry=self._telemetry,
+                running=self._as_it_runs,
+            )
             self.admin = AdminServer(
                 host=admin.host,
                 port=admin.port,
@@ -153,9 +171,15 @@ class App:
                         rejected_endpoint(self._quarantine),
                         *incident_endpoints(book),
                         *silence_endpoints(silences, time.time_ns, lambda: f"{random.getrandbits(64):016x}"),
+                        *status_endpoints(overview.status, overview.rules),
+                        report_endpoint(book, time.time_ns, lambda: self._config.retention),
                     ],
                     host=admin.host,
                     token=admin.token,
+                ),
+                pages=IncidentPages(
+                    lambda incident_id: everything_about(book, incident_id),
+                    Access(host=admin.host, token=admin.token),
                 ),
             )
             try:
@@ -348,8 +372,8 @@ class App:
             return
         if new == old and self._last_reload_ok and not asked:
             return
-        self._last_reload_ok = True
-        self._config = new
+        self._last_reload_ok, self._last_problems = True, loaded.problems
+        self._config, self._loaded_at = new, time.time_ns()
         before = {tail.name: tail for tail in old.inputs}
         after = {tail.name: tail for tail in new.inputs}
         changed = [name for name, tail in before.items() if after.get(name) != tail]
@@ -401,7 +425,7 @@ class App:
 
     async def _prune(self) -> None:
         while True:
-            self._store.submit(for_pruning(time.time_ns() - HISTORY, MAX_HISTORY))
+            self._store.submit(for_pruning(time.time_ns() - self._config.retention, MAX_HISTORY))
             await asyncio.sleep(PRUNE_SECONDS)
 
     def _health(self) -> Health:
@@ -425,6 +449,17 @@ class App:
             components.append(Component(name=f"channel {name}", ok=name not in trouble, detail=detail, needed=False))
         working = all(component.ok for component in components if component.needed)
         return Health(alive=True, ready=working and not self._stopping, components=components)
+
+    def _as_it_runs(self) -> Running:
+        return Running(
+            config=self._config,
+            loaded_at=self._loaded_at,
+            file_ok=self._last_reload_ok,
+            problems=[str(problem) for problem in self._last_problems],
+            ready=self._health().ready,
+            started_at=self._started_at,
+            now=time.time_ns(),
+        )
 
     def _gauges(self) -> Gauges:
         now = time.time_ns()

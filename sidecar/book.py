@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import tzinfo
 from typing import TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ from sidecar.core.advance import Engine
 from sidecar.core.incidents import Incident, State
 from sidecar.core.outbox import Entry
 from sidecar.core.people import Word
+from sidecar.core.report import Report, Tally
 from sidecar.core.silences import MAX_SILENCES, Silence
 from sidecar.core.timeline import Moment
 from sidecar.pipeline import Pipeline
@@ -26,16 +28,41 @@ ANSWER_SECONDS = 10.0
 T = TypeVar("T")
 
 MAX_STORY = 10_000
-"""Lines of one incident's timeline that are read."""
+"""Lines of one incident's timeline that are read, and of its notifications: half of them the first, half the last."""
+
+BOTH_ENDS = (
+    "SELECT * FROM (SELECT id, data FROM {0} WHERE incident = ? ORDER BY id LIMIT ?)"
+    " UNION SELECT * FROM (SELECT id, data FROM {0} WHERE incident = ? ORDER BY id DESC LIMIT ?) ORDER BY id"
+)
+
+INCIDENTS_AT_ONCE, ROWS_AT_ONCE = 200, 1_000
+"""Rows that a report reads at a time: a few milliseconds of the writer's time, and of everybody's to decode them."""
+
+Row = tuple[int, str, bytes]
 
 
 class IncidentBook:
-    """What `telemetry.incidents` asks for; see `Book` there."""
+    """What `telemetry.incidents` and `telemetry.reporting` ask for; see `Book` and `Records` there."""
 
-    def __init__(self, engine: Engine, store: Store, pipeline: Pipeline) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        store: Store,
+        pipeline: Pipeline,
+        *,
+        clock: Callable[[], int],
+        retention: Callable[[], int],
+        most: int,
+    ) -> None:
+        """`retention` and `most`: how long, and how many, resolved incidents are kept."""
         self._engine = engine
         self._store = store
         self._pipeline = pipeline
+        self._clock = clock
+        self._retention = retention
+        self._most = most
+        self._reporting = asyncio.Lock()
+        """One at a time: two would only be slower."""
 
     async def latest(self, states: Sequence[State], limit: int) -> list[Incident]:
         """Return incidents in these states, those that began last first."""
@@ -59,18 +86,68 @@ class IncidentBook:
     async def story(self, incident_id: str) -> tuple[list[Moment], list[Entry]]:
         """Return what happened to it and what was sent about it, in order."""
 
-        def query(db: sqlite3.Connection) -> tuple[list[tuple[bytes]], list[tuple[bytes]]]:
-            asked = (incident_id, MAX_STORY)
-            return (
-                db.execute("SELECT data FROM timeline WHERE incident = ? ORDER BY id LIMIT ?", asked).fetchall(),
-                db.execute("SELECT data FROM outbox WHERE incident = ? ORDER BY id LIMIT ?", asked).fetchall(),
-            )
+        def query(db: sqlite3.Connection) -> tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]]:
+            asked = (incident_id, MAX_STORY // 2) * 2
+            told, sent = (db.execute(BOTH_ENDS.format(table), asked).fetchall() for table in ("timeline", "outbox"))
+            return told, sent
 
         moments, entries = await self._ask(query)
         return (
-            [msgspec.msgpack.decode(data, type=Moment) for (data,) in moments],
-            [msgspec.msgpack.decode(data, type=Entry) for (data,) in entries],
+            [msgspec.msgpack.decode(data, type=Moment) for _, data in moments],
+            [msgspec.msgpack.decode(data, type=Entry) for _, data in entries],
         )
+
+    async def history_from(self) -> int | None:
+        """Return from when on everything is kept; None: there is nothing yet."""
+
+        def query(db: sqlite3.Connection) -> tuple[bytes | None, int, int | None]:
+            ends = db.execute("SELECT COUNT(*), MIN(resolved_at) FROM incidents WHERE resolved_at IS NOT NULL")
+            oldest = db.execute("SELECT data FROM timeline ORDER BY id LIMIT 1").fetchone()
+            resolved, first_end = ends.fetchone()
+            return None if oldest is None else oldest[0], resolved, first_end
+
+        oldest, resolved, first_end = await self._ask(query)
+        if oldest is None:
+            return None
+        began = max(self._clock() - self._retention(), msgspec.msgpack.decode(oldest, type=Moment).at)
+        return max(began, first_end) if resolved >= self._most and first_end is not None else began
+
+    async def report(self, since: int, until: int, zone: tzinfo) -> Report:
+        """Return what happened in a span."""
+        tally = Tally(since, until, zone)
+        async with self._reporting:
+            incidents = "SELECT rowid, id, data FROM incidents WHERE rowid > ? ORDER BY rowid LIMIT ?"
+            async for _, _, data in self._all(incidents, INCIDENTS_AT_ONCE):
+                tally.add_incident(_incident(data))
+            moments = "SELECT id, incident, data FROM timeline WHERE id > ? ORDER BY id LIMIT ?"
+            async for _, incident_id, data in self._all(moments, ROWS_AT_ONCE):
+                tally.add_moment(incident_id, msgspec.msgpack.decode(data, type=Moment))
+            # What was accepted before the span tells of incidents that opened before it.
+            entries = (
+                "SELECT id, incident, CASE WHEN settled_at >= ? THEN data ELSE x'' END FROM outbox WHERE id > ?"
+                " ORDER BY id LIMIT ?"
+            )
+            async for _, _, data in self._all(entries, ROWS_AT_ONCE, since):
+                if data:
+                    tally.add_entry(msgspec.msgpack.decode(data, type=Entry))
+            for incident in self._engine.open_incidents():
+                tally.add_incident(incident)
+        return await asyncio.to_thread(tally.report)
+
+    async def _all(self, sql: str, at_once: int, *before: int) -> AsyncIterator[Row]:
+        """Yield all rows in slices, each read by itself: commits go on in between."""
+        last = -1
+        while True:
+
+            def query(db: sqlite3.Connection, after: int = last) -> list[Row]:
+                return db.execute(sql, (*before, after, at_once)).fetchall()
+
+            rows = await self._ask(query)
+            if not rows:
+                return
+            for row in rows:
+                yield row
+            last = rows[-1][0]
 
     async def say(self, incident: Incident, word: Word) -> bool:
         """Do what somebody asks for. Return whether that changed anything, once it is on disk."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from sidecar.channels.text import clean, clean_line, web_address
+from sidecar.channels.text import clean, clean_line
+from sidecar.core.addresses import web_address
 from sidecar.core.levels import Level
 from sidecar.core.notification import Action, Kind, Link, Notification
 from sidecar.core.records import NONE

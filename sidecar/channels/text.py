@@ -14,12 +14,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from urllib.parse import quote, urlsplit
 
 ELLIPSIS = "…"
-
-MAX_URL = 2048
-"""Longest address passed on: below every service's limit, and what browsers and proxies commonly take."""
 
 MAX_CLUSTER = 32
 """How far a cut moves back to spare one visible character: longer than any emoji, and a bound for stacked accents."""
@@ -72,19 +68,6 @@ def fit(text: str, limit: int, escapes: Mapping[int, str] = NO_ESCAPES) -> str:
             break
         end += 1
     return text[: _cluster_start(text, end)].rstrip().translate(escapes) + ELLIPSIS
-
-
-def web_address(text: str) -> str | None:
-    """Return an http(s) address that services accept as a link, or None if it is not one."""
-    try:
-        parts = urlsplit(text.strip())
-        host, _ = parts.hostname, parts.port  # `port` raises where it is no number
-    except ValueError:
-        return None
-    if parts.scheme not in ("http", "https") or not host or not re.fullmatch(r"[a-z0-9._:-]+", host):
-        return None
-    address = quote(clean_line(parts.geturl(), 2 * MAX_URL), safe="%/:?#[]@!$&'*+,;=~-._")
-    return address if len(address) <= MAX_URL else None
 
 
 def _cluster_start(text: str, end: int) -> int:

@@ -1,4 +1,4 @@
-"""`incidents`: what is open, what happened to one, and taking it on or closing it."""
+"""`incidents`: what is open, what happened to one, taking it on or closing it, and writing it up."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import getpass
 import json
 import os
 import sys
+from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
@@ -15,6 +16,7 @@ from rich.console import Console
 from sidecar.cli import client
 from sidecar.cli.terminal import print_table, printable
 from sidecar.telemetry.incidents import DoneAnswer, IncidentAnswer, IncidentsAnswer, ShownIncident
+from sidecar.telemetry.postmortem import draft, facts_of
 
 HEAD = ("ID", "STATE", "LEVEL", "SINCE", "COUNT", "RULE", "TITLE")
 TIMELINE = ("TIME", "WHAT", "BY", "CHANNEL", "TEXT")
@@ -23,7 +25,7 @@ TIMELINE = ("TIME", "WHAT", "BY", "CHANNEL", "TEXT")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "action", nargs="?", default="list", choices=("list", "show", "ack", "resolve"), help="default: list"
+        "action", nargs="?", default="list", choices=("list", "show", "ack", "resolve", "export"), help="default: list"
     )
     parser.add_argument("id", nargs="?", metavar="ID", help="the incident")
     client.add_arguments(parser)
@@ -31,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", metavar="N", help="list the last N, at most 1,000 (default: 100)")
     parser.add_argument("--note", help="what to say about it; everybody who was told of the incident reads it")
     parser.add_argument("--by", help="who says so (default: this user)")
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    form.add_argument("--markdown", action="store_true", help="export: the draft of a post-mortem (default)")
+    parser.add_argument("--output", metavar="FILE", type=Path, help="export: write a new file instead of stdout")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,11 +44,19 @@ def run(args: argparse.Namespace) -> int:
     if (args.id is None) is not (args.action == "list"):
         print(f"incidents {args.action} {'needs an' if args.id is None else 'takes no'} ID", file=sys.stderr)
         return 2
+    if args.action != "export" and (args.markdown or args.output is not None):
+        print("--markdown and --output go with incidents export", file=sys.stderr)
+        return 2
     try:
         _run(args, client.find(args, os.environ))
     except client.AskError as error:
         print(error, file=sys.stderr)
         return 1 if isinstance(error, client.MissingError) else 2
+    except OSError as error:
+        if args.output is None:
+            raise
+        print(f"{args.output}: {error.strerror}", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -55,6 +68,10 @@ def _run(args: argparse.Namespace, daemon: client.Daemon) -> None:
         _print_json(found) if args.json else _list(found)
         return
     path = f"incidents/{quote(args.id, safe='')}"
+    if args.action == "export":
+        one = client.get(daemon, path, {}, IncidentAnswer)
+        _write(_json(one) if args.json else draft(one), args.output)
+        return
     if args.action == "show":
         one = client.get(daemon, path, {}, IncidentAnswer)
         _print_json(one) if args.json else _show(one)
@@ -68,10 +85,13 @@ def _run(args: argparse.Namespace, daemon: client.Daemon) -> None:
 
 
 def _list(found: IncidentsAnswer) -> None:
-    if not found.incidents:
+    if found.incidents:
+        print_table(Console(highlight=False), HEAD, [_row(incident) for incident in found.incidents])
+        sys.stdout.flush()
+    else:
         print("no incidents", file=sys.stderr)
-        return
-    print_table(Console(highlight=False), HEAD, [_row(incident) for incident in found.incidents])
+    if found.history_from is not None:
+        print(f"history is kept from {found.history_from} on", file=sys.stderr)
 
 
 def _row(incident: ShownIncident) -> tuple[str, ...]:
@@ -80,20 +100,42 @@ def _row(incident: ShownIncident) -> tuple[str, ...]:
 
 
 def _show(one: IncidentAnswer) -> None:
-    incident = one.incident
-    print(printable(incident.title))
-    facts = {name: value for name, value in msgspec.to_builtins(incident).items() if name not in ("title", "group")}
-    facts.update((f"group {name}", value) for name, value in incident.group.items())
-    for name, value in facts.items():
-        if value is not None:
-            print(f"  {printable(name)}: {printable(str(value))}")
+    print(printable(one.incident.title))
+    print(f"  {printable(one.incident.message)}")
+    for name, value in (*facts_of(one), *((link.text, link.href) for link in one.links)):
+        print(f"  {printable(name)}: {printable(value)}")
+    for title in one.details.folded:
+        print(f"  - {printable(title)}")
     for sample in one.samples:
         for line in sample.splitlines():
             print(f"  | {printable(line)}")
     sys.stdout.flush()
-    rows = [(event.at, event.what, event.by, event.channel, event.text) for event in one.timeline]
+    rows = [
+        (
+            event.at,
+            event.what,
+            event.by,
+            event.channel,
+            event.text + (f" ({event.times:,} times until {event.until})" if event.times > 1 else ""),
+        )
+        for event in one.timeline
+    ]
     print_table(Console(highlight=False), TIMELINE, rows)
 
 
+def _write(text: str, path: Path | None) -> None:
+    """Write to a file that is not there yet: a draft that somebody has completed must not be lost."""
+    if path is None:
+        sys.stdout.write(text)
+        return
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)
+    print(f"written to {path}", file=sys.stderr)
+
+
 def _print_json(document: object) -> None:
-    print(json.dumps(msgspec.to_builtins(document), indent=2))
+    sys.stdout.write(_json(document))
+
+
+def _json(document: object) -> str:
+    return json.dumps(msgspec.to_builtins(document), indent=2) + "\n"

@@ -30,7 +30,8 @@ from sidecar.config.routes import build_routing, check_rule, created_channels
 from sidecar.config.rules import Built, Entry, build_defaults, build_rule
 from sidecar.config.secrets import Secret
 from sidecar.config.syntax import Parsed, UnreadableError, parse
-from sidecar.core.times import SECOND
+from sidecar.config.values import read_duration
+from sidecar.core.times import DAY, SECOND
 
 MAX_RULES_FILES = 1000
 """Files that `rules_files` may name together: a mistaken `/**` must not read a whole disk."""
@@ -214,6 +215,7 @@ class _Loader:
             external_url=_external_url(main, root),
             drain=round(root.drain_seconds * SECOND),
             page_budget=(root.page_budget or document.PageBudget()).max_pages_per_hour,
+            retention=_retention(main, root),
             quarantine_max=root.quarantine_max,
             strict_permissions=root.strict_permissions,
             rules_files=globs,
@@ -275,6 +277,14 @@ def _keys(rules: list[Built], channels: Mapping[str, ChannelConfig]) -> dict[str
     own = [built.key for built in rules if built.enabled]
     theirs = [channel.routing_key for channel in channels.values() if isinstance(channel, PagerDutyChannel)]
     return {key.fingerprint(): key for key in (*theirs, *own) if key is not None}
+
+
+def _retention(main: Source, root: document.Root) -> int:
+    place = ("retention",)
+    duration = read_duration(main, place, root.retention)
+    if 0 < duration < DAY:
+        main.error(place, f"expected a duration of at least `1d`, found {quoted(root.retention)}")
+    return duration
 
 
 def _external_url(main: Source, root: document.Root) -> str | None:

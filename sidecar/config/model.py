@@ -174,6 +174,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     drain: int = 25 * SECOND
     page_budget: int = 60
     """Pages per rolling hour for the whole daemon."""
+    retention: int = 90 * DAY
+    """How long resolved incidents are kept."""
     quarantine_max: int = 1000
     """Rejected records kept over all inputs."""
     strict_permissions: bool = False

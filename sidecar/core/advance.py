@@ -169,6 +169,10 @@ class Engine:
         """Return every silence that is known, those that are over included."""
         return self._hushing.all()
 
+    def sources(self) -> Iterator[str]:
+        """Yield the names of the sources that are remembered."""
+        yield from self._ledger.sources
+
     def gauges(self) -> Iterator[tuple[str, int, int]]:
         """Yield (rule, number of groups, largest window count; the threshold where a breach's incident is open)."""
         for name, state in self._ledger.rules.items():

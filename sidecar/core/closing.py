@@ -126,7 +126,7 @@ class Closing:
         ledger = self._ledger
         state = ledger.rules[incident.rule]
         incident.state, incident.resolve_reason, incident.resolved_at = State.RESOLVED, reason, at
-        why = reason_text(incident) or ""
+        why = ", ".join((reason_text(incident) or "", *notes))
         ledger.note(incident, Moment(at=now, what=What.RESOLVED, by=incident.resolved_by, text=why, via=but))
         self._escalating.stop(incident, now)
         self._telling.resolve(incident, now, notes=notes, but=but)

@@ -372,8 +372,11 @@ class Dispatcher:
         self._telemetry.emit(events.Delivered(channel=entry.channel, latency_seconds=latency))
         if entry.pager:
             self._telemetry.emit(events.PageDelivered(rule=entry.rule, channel=entry.channel, level=entry.level))
-        triggers = (trigger for lane in self._incidents[entry.incident].values() for trigger in lane.triggers)
-        if not any(other is not entry and other.settled_as is SettledAs.DELIVERED for other in triggers):
+        lanes = self._incidents[entry.incident].values()
+        others = (trigger for lane in lanes for trigger in lane.triggers if trigger is not entry)
+        # One that somebody reopened was detected in its first life, whose notifications may be forgotten by now.
+        reopened = any(lane.incident.reopened_at is not None for lane in lanes)
+        if not reopened and not any(other.settled_as is SettledAs.DELIVERED for other in others):
             self._telemetry.emit(
                 events.FirstDelivered(rule=entry.rule, detect_seconds=max(0.0, (now - entry.first_seen) / SECOND))
             )

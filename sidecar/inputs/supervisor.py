@@ -121,6 +121,15 @@ class Supervisor:
             for running in self._running.values()
         )
 
+    def idle(self, sources: Iterable[str]) -> set[str]:
+        """Return the inputs that have nothing left to read from any of these sources."""
+        known = list(sources)
+        return {
+            name
+            for name, running in self._running.items()
+            if not running.failure and running.input.looked and all(map(running.input.is_idle, known))
+        }
+
     def trouble(self) -> dict[str, str]:
         """Return for each input why it is not ready; empty: it is."""
         return {

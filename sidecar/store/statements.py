@@ -15,6 +15,11 @@ from sidecar.core.position import PositionRow
 from sidecar.core.quarantine import RejectedRecord
 from sidecar.core.state import Changes, GroupKey
 from sidecar.core.timeline import Moment
+from sidecar.core.times import DAY
+
+LONGEST_TOLD = 365 * DAY
+"""For so long beyond the retention what was sent about an open incident is kept: a reminder every few minutes is no
+history that somebody reads, and must not fill the disk."""
 
 Value = str | int | bytes | None
 Statement = tuple[str, Sequence[tuple[Value, ...]]]
@@ -126,12 +131,13 @@ def for_pruning(before: int, keep: int) -> Iterable[Statement]:
     """Yield the statements that forget incidents resolved before a time, and of the others all but the latest `keep`.
 
     An incident that somebody is still to be told of stays: of an old backlog, incidents resolved long ago. What was
-    sent about an incident goes with it.
+    sent about an incident goes with it; of one that is open for more than `LONGEST_TOLD`, what was sent before that.
     """
     told = "id NOT IN (SELECT incident FROM outbox WHERE settled_at IS NULL)"
     yield f"DELETE FROM incidents WHERE resolved_at < ? AND {told}", [(before,)]  # noqa: S608 (no value in it)
     surplus = "SELECT id FROM incidents WHERE resolved_at IS NOT NULL ORDER BY resolved_at DESC LIMIT -1 OFFSET ?"
     yield f"DELETE FROM incidents WHERE id IN ({surplus}) AND {told}", [(keep,)]  # noqa: S608 (no value in it)
     yield "DELETE FROM timeline WHERE incident NOT IN (SELECT id FROM incidents)", [()]
-    yield "DELETE FROM outbox WHERE settled_at < ?", [(before,)]
+    yield "DELETE FROM pagerduty WHERE incident NOT IN (SELECT id FROM incidents)", [()]
+    yield "DELETE FROM outbox WHERE settled_at < ?", [(before - LONGEST_TOLD,)]
     yield "DELETE FROM outbox WHERE settled_at IS NOT NULL AND incident NOT IN (SELECT id FROM incidents)", [()]

@@ -1,4 +1,5 @@
-"""The admin listener: metrics and health, open to whoever can reach it, and the API (`api.py`), which is not.
+"""The admin listener: metrics and health, open to whoever can reach it, and the API (`api.py`) and incidents' pages
+(`page.py`), which are not.
 
 `/metrics` for Prometheus, `/healthz` (alive) and `/readyz` (inputs running, store writable, configuration loaded) as
 JSON with a reason for each part. Slow clients are cut, and bodies are not read: nothing here takes one.
@@ -13,7 +14,9 @@ import msgspec
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
+from sidecar.telemetry import page
 from sidecar.telemetry.api import PREFIX, Api
+from sidecar.telemetry.page import IncidentPages
 from sidecar.telemetry.telemetry import Telemetry
 
 REQUEST_SECONDS: Final = 10.0
@@ -44,8 +47,18 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 class AdminServer:
     """Serves metrics, health and the API."""
 
-    def __init__(self, *, host: str, port: int, telemetry: Telemetry, health: Callable[[], Health], api: Api) -> None:
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        telemetry: Telemetry,
+        health: Callable[[], Health],
+        api: Api,
+        pages: IncidentPages | None = None,
+    ) -> None:
         """Port 0 takes any free one; `port` is the one taken after `start`."""
+        self._pages = pages
         self.host, self.port = host, port
         self._telemetry = telemetry
         self._health = health
@@ -59,6 +72,8 @@ class AdminServer:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.add_subapp(PREFIX, self._api.application())
+        if self._pages is not None:
+            app.add_subapp(page.PREFIX, self._pages.application())
         app.on_response_prepare.append(_name_server)
         runner = web.AppRunner(
             app,

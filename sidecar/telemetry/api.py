@@ -1,28 +1,26 @@
 """The API for commands and scripts: JSON under `/api/v1/`, for whoever has the token.
 
-What there is stands in a table of endpoints; here are authorisation, parameters and the form of answers.
+What there is stands in a table of endpoints; who may ask is in `access`; here are parameters and the form of answers.
 
 Invariants
-- Without the token nothing is answered, not even that a path does not exist. It is compared in constant time.
-- With no token configured only a listener bound to loopback answers, and only under a name of this machine: a web page
-  whose host name was made to point at 127.0.0.1 must not read logs through somebody's browser.
+- Without the token nothing is answered, not even that a path does not exist.
 - An answer is JSON; a refusal is `{"error": "…"}`, in words for people. An unknown parameter is an error.
 """
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
 
-from sidecar.config.addresses import is_loopback
 from sidecar.config.problems import listed
 from sidecar.config.secrets import Secret
+from sidecar.telemetry.access import Access, RefusedError
+
+__all__ = ["Api", "Call", "Endpoint", "RefusedError"]
 
 PREFIX: Final = "/api/v1"
 
@@ -31,14 +29,6 @@ DEFAULT_LIMIT: Final = 100
 
 MAX_BODY_BYTES: Final = 64 * 1024
 """Somebody's note is far shorter."""
-
-
-class RefusedError(Exception):
-    """A request that cannot be answered as asked; the message is for people."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status, self.message = status, message
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,8 +69,7 @@ class Api:
     def __init__(self, endpoints: Iterable[Endpoint], *, host: str, token: Secret | None) -> None:
         """`host`: the address that the listener is bound to."""
         self._endpoints = tuple(endpoints)
-        self._token = None if token is None else token.reveal().encode()
-        self._local = is_loopback(host)
+        self._access = Access(host=host, token=token)
 
     def application(self) -> web.Application:
         """Return what serves the endpoints below the prefix."""
@@ -95,7 +84,7 @@ class Api:
     ) -> web.StreamResponse:
         headers: dict[str, str] = {}
         try:
-            self._admit(request)
+            self._access.admit(request)
             return await handler(request)
         except RefusedError as refusal:
             status, message = refusal.status, refusal.message
@@ -107,26 +96,6 @@ class Api:
             status, message = 405, f"expected {listed(sorted(refusal.allowed_methods))}"
             headers["Allow"] = refusal.headers["Allow"]
         return _json(status, {"error": message}, headers)
-
-    def _admit(self, request: web.Request) -> None:
-        if self._token is None:
-            if not self._local:
-                raise RefusedError(401, "no token is configured, and the listener is not bound to loopback")
-            if not _is_local_name(request.headers.get("Host", "localhost")):
-                raise RefusedError(403, "without `admin.token` the API answers under a loopback name only")
-            return
-        scheme, _, given = request.headers.get("Authorization", "").strip().partition(" ")
-        if scheme.lower() != "bearer":
-            raise RefusedError(401, "a bearer token is needed")
-        if not hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), self._token):
-            raise RefusedError(401, "the token is not valid")
-
-
-def _is_local_name(host: str) -> bool:
-    try:
-        return is_loopback(urlsplit(f"//{host}").hostname or "")
-    except ValueError:
-        return False
 
 
 def _handler(endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -7,12 +7,15 @@ from typing import Final, Protocol
 
 import msgspec
 
+from sidecar.core.addresses import web_address
 from sidecar.core.incidents import Incident, State
 from sidecar.core.outbox import Entry
 from sidecar.core.people import Act, Word
-from sidecar.core.texts import reason_text, rfc3339, title_of
-from sidecar.core.timeline import Moment, Via
+from sidecar.core.texts import fill, placeholders_of, reason_text, rfc3339, title_of
+from sidecar.core.timeline import Moment
+from sidecar.core.times import SECOND
 from sidecar.telemetry.api import Call, Endpoint, RefusedError
+from sidecar.telemetry.story import Durations, ShownEvent, durations_of, timeline_of
 
 MAX_LIMIT: Final = 1_000
 """Incidents in one answer."""
@@ -36,6 +39,9 @@ class Book(Protocol):
 
     def story(self, incident_id: str) -> Awaitable[tuple[list[Moment], list[Entry]]]:
         """Return what happened to it and what was sent about it, in order."""
+
+    def history_from(self) -> Awaitable[int | None]:
+        """Return from when on everything is kept; None: there is nothing yet."""
 
     def say(self, incident: Incident, word: Word) -> Awaitable[bool]:
         """Do what somebody asks for. Return whether that changed anything, once it is on disk."""
@@ -62,26 +68,45 @@ class ShownIncident(msgspec.Struct, frozen=True, kw_only=True):
     resolve_reason: str | None
 
 
-class ShownEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of an incident's timeline."""
+class ShownDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """What else is known of an incident."""
 
-    at: str
-    what: str
-    by: str = ""
-    text: str = ""
-    channel: str = ""
+    error_type: str | None = None
+    root_cause: str | None = None
+    host: str | None = None
+    environment: str | None = None
+    trace_id: str | None = None
+    threshold: int | None = None
+    window_seconds: float | None = None
+    labels: Mapping[str, str] = {}
+    folded_into: str | None = None
+    """Id of the storm that it was folded into."""
+    folded: list[str] = []
+    """Storm: titles of the first few incidents folded into it; the incident's `count` says how many there are."""
+
+
+class ShownLink(msgspec.Struct, frozen=True):
+    """A place to look at, by http(s)."""
+
+    text: str
+    href: str
 
 
 class IncidentsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The list."""
 
     incidents: list[ShownIncident]
+    history_from: str | None = None
+    """Where resolved ones are asked for: what was resolved before this is not kept."""
 
 
 class IncidentAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """One incident."""
 
     incident: ShownIncident
+    details: ShownDetails = ShownDetails()
+    links: list[ShownLink] = []
+    durations: Durations = Durations()
     samples: list[str]
     timeline: list[ShownEvent]
 
@@ -94,35 +119,43 @@ class DoneAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """False: it was so already."""
 
 
+async def found_in(book: Book, incident_id: str) -> Incident:
+    """Return an incident. Raises `RefusedError`."""
+    incident = await book.find(incident_id)
+    if incident is None:
+        raise RefusedError(404, "no such incident: it never was, or is older than what is kept")
+    return incident
+
+
+async def everything_about(book: Book, incident_id: str) -> IncidentAnswer:
+    """Return an incident with all that is known of it. Raises `RefusedError`."""
+    incident = await found_in(book, incident_id)
+    return told(incident, *await book.story(incident.id))
+
+
 def incident_endpoints(book: Book) -> list[Endpoint]:
     """Return the endpoints over a book."""
-
-    async def found(call: Call) -> Incident:
-        incident = await book.find(call.path["id"])
-        if incident is None:
-            raise RefusedError(404, "no such incident: it never was, or is older than what is kept")
-        return incident
 
     async def listed(call: Call) -> IncidentsAnswer:
         state = call.query.get("state", "open")
         if state not in STATES:
             raise RefusedError(400, f"state: expected {', '.join(STATES)}")
         incidents = await book.latest(STATES[state], call.limit(MAX_LIMIT))
-        return IncidentsAnswer(incidents=[shown(incident) for incident in incidents])
+        began = await book.history_from() if State.RESOLVED in STATES[state] else None
+        return IncidentsAnswer(
+            incidents=[shown(incident) for incident in incidents],
+            history_from=None if began is None else rfc3339(began),
+        )
 
     async def one(call: Call) -> IncidentAnswer:
-        incident = await found(call)
-        moments, entries = await book.story(incident.id)
-        return IncidentAnswer(
-            incident=shown(incident), samples=list(incident.samples), timeline=timeline_of(incident, moments, entries)
-        )
+        return await everything_about(book, call.path["id"])
 
     def acting(act: Act) -> Endpoint:
         async def act_on(call: Call) -> DoneAnswer:
-            incident = await found(call)
+            incident = await found_in(book, call.path["id"])
             word = Word(act=act, by=_text(call, "by", MAX_NAME), note=_text(call, "note", MAX_NOTE))
             changed = await book.say(incident, word)
-            return DoneAnswer(incident=shown(await found(call)), changed=changed)
+            return DoneAnswer(incident=shown(await found_in(book, call.path["id"])), changed=changed)
 
         name = "ack" if act is Act.ACKNOWLEDGE else act.value
         return Endpoint(path=f"incidents/{{id}}/{name}", method="POST", answer=act_on)
@@ -133,6 +166,31 @@ def incident_endpoints(book: Book) -> list[Endpoint]:
         acting(Act.ACKNOWLEDGE),
         acting(Act.RESOLVE),
     ]
+
+
+def told(incident: Incident, moments: Sequence[Moment], entries: Sequence[Entry]) -> IncidentAnswer:
+    """Return everything about an incident."""
+    values = placeholders_of(incident)
+    filled = ((text, web_address(fill(url, values, in_url=True))) for text, url in incident.links)
+    return IncidentAnswer(
+        incident=shown(incident),
+        details=ShownDetails(
+            error_type=incident.error_type,
+            root_cause=incident.root_cause,
+            host=incident.host,
+            environment=incident.environment,
+            trace_id=incident.trace_id,
+            threshold=incident.threshold,
+            window_seconds=None if incident.window is None else incident.window / SECOND,
+            labels={name: fill(text, values) for name, text in incident.labels.items()},
+            folded_into=incident.folded_into,
+            folded=list(incident.folded),
+        ),
+        links=[ShownLink(text, address) for text, address in filled if address is not None],
+        durations=durations_of(incident, entries),
+        samples=list(incident.samples),
+        timeline=timeline_of(incident, moments, entries),
+    )
 
 
 def shown(incident: Incident) -> ShownIncident:
@@ -155,39 +213,6 @@ def shown(incident: Incident) -> ShownIncident:
         resolved_at=None if incident.resolved_at is None else rfc3339(incident.resolved_at),
         resolve_reason=reason_text(incident),
     )
-
-
-def timeline_of(incident: Incident, moments: Sequence[Moment], entries: Sequence[Entry]) -> list[ShownEvent]:
-    """Return everything that happened, in the order of the wall clock; the first match by its own time."""
-    events = [(incident.first_seen, ShownEvent(at=rfc3339(incident.first_seen), what="first match"))]
-    for moment in moments:
-        level = "" if moment.level is None else moment.level.label
-        via = "via PagerDuty" if moment.via is Via.PAGERDUTY else ""
-        text = ", ".join(part for part in (moment.text or level, moment.reason, via) if part)
-        shown = ShownEvent(
-            at=rfc3339(moment.at),
-            what=moment.what.value,
-            by=moment.by,
-            text=text,
-            channel=", ".join(moment.channels),
-        )
-        events.append((moment.at, shown))
-    for entry in entries:
-        at = entry.settled_at or entry.decided_at
-        outcome = "waiting" if entry.settled_as is None else entry.settled_as.value
-        parts = [outcome, *([f"after {(at - entry.decided_at) / 1e9:.1f} s"] if entry.settled_at else []), entry.detail]
-        events.append(
-            (
-                at,
-                ShownEvent(
-                    at=rfc3339(at),
-                    what=entry.action.value,
-                    channel=entry.channel + (":high" if entry.high else ""),
-                    text=", ".join(part for part in parts if part),
-                ),
-            )
-        )
-    return [event for _, event in sorted(events, key=lambda one: one[0])]
 
 
 def _text(call: Call, name: str, most: int) -> str:

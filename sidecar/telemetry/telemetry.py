@@ -37,8 +37,8 @@ SECONDS_TO_PAGE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 
 SECONDS_TO_DETECT = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400)
 """A threshold's window lies in it: minutes are normal."""
 
-SECONDS_OF_PEOPLE = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
-"""Acknowledging takes minutes, resolving up to a day."""
+SECONDS_OF_PEOPLE = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 172800)
+"""Acknowledging takes minutes, resolving up to a day, and a day of silence more where an application went dead."""
 
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # untyped upstream
 

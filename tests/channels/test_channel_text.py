@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.channels.answers import words
-from sidecar.channels.text import clean, clean_line, fit, units, web_address
+from sidecar.channels.text import clean, clean_line, fit, units
 from sidecar.config.secrets import Secret
+from sidecar.core.addresses import web_address
 
 ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
 ANY_TEXT = st.text(st.characters(codec=None), max_size=80) | st.text(

@@ -175,3 +175,10 @@ def test_the_daemon_s_own_incident_is_nobody_s_to_close(act: Act) -> None:
     bench = Bench(a_rule())
     own = state_unwritable("disk full", since=START, now=START, host="h")
     assert bench.engine.say(own, Word(act=act), START + MINUTE).empty
+
+
+def test_what_a_person_says_when_they_close_it_is_in_the_timeline() -> None:
+    bench = Bench(a_rule())
+    bench.read(a_match(0, level=Level.FATAL))
+    changes = say(bench, Act.RESOLVE, by="Ann", note="rolled back")
+    assert moments(changes) == [("resolved", "Ann", "by Ann, rolled back")]

@@ -18,6 +18,7 @@ from delivery_world import (
 )
 
 from sidecar.core.decisions import SettledAs
+from sidecar.core.incidents import State
 from sidecar.core.notification import Action, Notification
 from sidecar.core.outbox import Progress
 from sidecar.core.times import DAY, MINUTE
@@ -43,6 +44,22 @@ async def test_time_to_detect_is_measured_once_per_incident() -> None:
     async with world.running():
         await world.dispatcher.drained()
     assert world.telemetry.value("luminalog_time_to_detect_seconds_count", rule="r") == 1
+
+
+async def test_an_incident_that_is_reopened_after_everything_was_settled_is_not_detected_once_more() -> None:
+    world = World(FakeTransport(), "pd")
+    incident = world.incident()
+    world.admit(incident, "pd", Action.TRIGGER)
+    async with world.running():
+        await world.dispatcher.drained()
+        resolve(incident)
+        world.admit(incident, "pd", Action.RESOLVE)
+        await world.dispatcher.drained()
+        incident.state, incident.resolved_at, incident.reopened_at = State.OPEN, None, EPOCH
+        world.admit(incident, "pd", Action.TRIGGER)
+        await world.dispatcher.drained()
+    assert world.telemetry.value("luminalog_time_to_detect_seconds_count", rule="r") == 1
+    assert world.telemetry.value("luminalog_pages_total", rule="r", channel="pd", level="fatal") == 2
 
 
 async def test_a_resolve_waits_until_its_trigger_was_accepted() -> None:

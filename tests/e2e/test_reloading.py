@@ -34,6 +34,15 @@ async def test_a_changed_file_reloads_by_itself_and_so_does_a_new_file_with_rule
     assert not any("Database unreachable" in labels for _, labels in await daemon.metrics())
 
 
+async def test_the_same_mistake_made_once_more_is_told_once_more(world: World) -> None:
+    daemon = await world.start()
+    for times in (1, 2):
+        world.configure(rules=[{**DATABASE, "severity": "loud"}])
+        await daemon.says("configuration NOT reloaded", times)
+        world.configure(rules=[DATABASE])
+        await daemon.says("configuration reloaded", times)
+
+
 async def test_a_bad_file_keeps_the_running_configuration_and_says_why_until_it_is_mended(world: World) -> None:
     daemon = await world.start()
     assert await daemon.metric("config_last_reload_successful") == 1

@@ -184,3 +184,13 @@ async def test_gauges_of_an_input_that_crashed_or_stopped_start_anew() -> None:
     await asyncio.sleep(1)
     assert world.telemetry.value("luminalog_input_files_unreadable", input="a") == 0
     await world.supervisor.halt()
+
+
+async def test_an_input_is_idle_by_itself_where_it_has_looked_runs_and_has_read_every_source() -> None:
+    world = World(lambda name: FakeInput(name, lives=0.0 if name == "bad" else float("inf")))
+    world.start("bad", "new", "one", "two")
+    world.made[1][1].looked = False
+    await asyncio.sleep(0.5)
+    assert world.supervisor.idle(["x", "two busy"]) == {"one"}
+    assert world.supervisor.idle([]) == {"one", "two"}
+    await world.supervisor.halt()

@@ -46,6 +46,9 @@ class Book:
         )  # fmt: skip
         return [Moment(at=EPOCH + 2_000_000_000, what=What.NOTE, by="Ann", text="hm")], [entry]
 
+    async def history_from(self) -> int | None:
+        return EPOCH
+
     async def say(self, incident: Incident, word: Word) -> bool:
         self.words.append(word)
         return True
@@ -65,7 +68,8 @@ async def test_the_list_is_of_open_incidents_unless_others_are_asked_for() -> No
     _, document = await asked(book, "GET", "incidents")
     assert document["incidents"][0]["group"] == {"service": "shop"}
     assert "secret" not in str(document)
-    await asked(book, "GET", "incidents?state=resolved&limit=5")
+    _, document = await asked(book, "GET", "incidents?state=resolved&limit=5")
+    assert document["history_from"] == "2027-01-15T08:00:00.000Z"
     assert book.asked == [((State.OPEN, State.ACKNOWLEDGED), 100), ((State.RESOLVED,), 5)]
 
 

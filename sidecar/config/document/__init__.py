@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from sidecar.config.document.base import MATCH_REF, Glob, Section, Text
+from sidecar.config.document.base import MATCH_REF, Duration, Glob, Section, Text
 from sidecar.config.document.channels import (
     AnyChannel,
     Channel,
@@ -162,6 +162,13 @@ class Root(Section, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+    retention: Annotated[
+        Duration,
+        Meta(
+            description="How long resolved incidents are kept, with their timeline and what was sent about them: at "
+            "least `1d`. Reports reach back as far."
+        ),
+    ] = "90d"
     quarantine_max: Annotated[
         int,
         Meta(

@@ -1,0 +1,168 @@
+"""Looks at all parts of the running daemon and says how it is doing: what `telemetry.status` answers with.
+
+Invariant: nothing in it is a secret. Addresses, keys and tokens of channels and inputs are not looked at.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import msgspec
+from prometheus_client import Gauge
+
+from sidecar import __version__
+from sidecar.config.model import Config
+from sidecar.config.ruleset import ruleset_of
+from sidecar.config.units import duration_text
+from sidecar.core.advance import Engine
+from sidecar.core.condition_text import condition_text
+from sidecar.core.incidents import State
+from sidecar.core.levels import Level
+from sidecar.core.texts import rfc3339
+from sidecar.core.times import SECOND
+from sidecar.delivery.dispatcher import Dispatcher
+from sidecar.inputs.supervisor import Supervisor
+from sidecar.store.store import Store
+from sidecar.telemetry.status import (
+    ChannelStatus,
+    ConfigStatus,
+    InputStatus,
+    RulesAnswer,
+    RuleStatus,
+    Status,
+    StoreStatus,
+)
+from sidecar.telemetry.telemetry import Telemetry
+
+
+class Running(msgspec.Struct, frozen=True, kw_only=True):
+    """What only the composition root knows."""
+
+    config: Config
+    """The one that runs."""
+    loaded_at: int
+    """Wall clock: since when."""
+    file_ok: bool
+    """Whether it is the one on disk."""
+    problems: Sequence[str]
+    """What is wrong with the one on disk."""
+    ready: bool
+    started_at: int
+    now: int
+
+
+class Overview:
+    """A look at the daemon's parts."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        dispatcher: Dispatcher,
+        inputs: Supervisor,
+        store: Store,
+        telemetry: Telemetry,
+        running: Callable[[], Running],
+    ) -> None:
+        self._engine = engine
+        self._dispatcher = dispatcher
+        self._inputs = inputs
+        self._store = store
+        self._telemetry = telemetry
+        self._running = running
+
+    def status(self) -> Status:
+        """Return how the daemon is doing right now."""
+        running = self._running()
+        config, health = running.config, self._store.health
+        states = Counter(incident.state for incident in self._engine.open_incidents())
+        return Status(
+            version=__version__,
+            started_at=rfc3339(running.started_at),
+            uptime_seconds=max(0, running.now - running.started_at) / SECOND,
+            ready=running.ready,
+            inputs=self._inputs_of(config),
+            channels=self._channels_of(config, running.now),
+            incidents={state.value: states[state] for state in (State.OPEN, State.ACKNOWLEDGED)},
+            outbox=sum(count for count, _ in self._dispatcher.unsettled().values()),
+            config=ConfigStatus(
+                ok=running.file_ok, loaded_at=rfc3339(running.loaded_at), problems=list(running.problems)
+            ),
+            store=StoreStatus(
+                ok=health.failing_since is None,
+                failing_since=None if health.failing_since is None else rfc3339(health.failing_since),
+                error=health.error,
+                in_memory=config.state_dir is None,
+                retention=duration_text(config.retention),
+            ),
+        )
+
+    def rules(self) -> RulesAnswer:
+        """Return what each rule looks for, and what it holds right now."""
+        ruleset = ruleset_of(self._running().config)
+        held = {rule: (groups, largest) for rule, groups, largest in self._engine.gauges()}
+        states = Counter((incident.rule, incident.state) for incident in self._engine.open_incidents())
+        shown = []
+        for rule in ruleset.rules:
+            groups, largest = held.get(rule.name, (0, 0))
+            levels = sorted(rule.levels)
+            shown.append(
+                RuleStatus(
+                    name=rule.name,
+                    error_types=rule.error_types,
+                    levels=[level.label for level in levels],
+                    match=None if rule.condition is None else condition_text(rule.condition),
+                    threshold=rule.threshold,
+                    window=None if rule.window is None else duration_text(rule.window),
+                    group_by=rule.group_by,
+                    channels={level.label: ruleset.routing.route(rule.channels, Level(level)) for level in levels},
+                    max_pages_per_hour=rule.max_pages_per_hour,
+                    groups=groups,
+                    largest_window=largest,
+                    open=states[rule.name, State.OPEN],
+                    acknowledged=states[rule.name, State.ACKNOWLEDGED],
+                )
+            )
+        return RulesAnswer(rules=shown)
+
+    def _inputs_of(self, config: Config) -> list[InputStatus]:
+        trouble, idle = self._inputs.trouble(), self._inputs.idle(self._engine.sources())
+        lag, files = _by_input(self._telemetry.lag), _by_input(self._telemetry.files)
+        return [
+            InputStatus(
+                name=one.name,
+                type=_type(one),
+                lag_bytes=lag.get(one.name, 0),
+                files=files.get(one.name, 0),
+                idle=one.name in idle,
+                trouble=trouble.get(one.name, "is being restarted"),
+            )
+            for one in config.inputs
+        ]
+
+    def _channels_of(self, config: Config, now: int) -> list[ChannelStatus]:
+        unsettled, trouble = self._dispatcher.unsettled(), self._dispatcher.trouble
+        shown = []
+        for name, channel in config.channels.items():
+            waiting, oldest = unsettled.get(name, (0, None))
+            shown.append(
+                ChannelStatus(
+                    name=name,
+                    type=_type(channel),
+                    pager=channel.pager,
+                    waiting=waiting,
+                    oldest_seconds=0.0 if oldest is None else max(0, now - oldest) / SECOND,
+                    trouble=trouble.get(name, ""),
+                )
+            )
+        return shown
+
+
+def _by_input(gauge: Gauge) -> dict[str, int]:
+    return {sample.labels["input"]: int(sample.value) for family in gauge.collect() for sample in family.samples}
+
+
+def _type(config: object) -> str:
+    """Return the word that the configuration has for an input's or a channel's type."""
+    return type(config).__name__.removesuffix("Input").removesuffix("Channel").lower()
