@@ -45,8 +45,13 @@ class Lane:
 
     @property
     def ref(self) -> str | None:
-        """The service's id of what the first trigger created, if it is known."""
+        """The service's id of what shows the incident, if known: the first trigger's message or its substitute."""
         return next((trigger.ref for trigger in self.triggers if trigger.ref is not None), None)
+
+    @property
+    def heard(self) -> bool:
+        """Whether the service has accepted a trigger: those behind the channel have the facts."""
+        return any(trigger.settled_as is SettledAs.DELIVERED for trigger in self.triggers)
 
     @property
     def has_failed(self) -> bool:
@@ -60,6 +65,13 @@ class Lane:
         if self.incident.is_open or self.head is not None:
             return False
         return not self.triggers or any(entry.action is Action.RESOLVE for entry in self.entries)
+
+    def adopt(self, entry: Entry) -> bool:
+        """Have a message that was posted for want of the trigger's stand in for it. Return whether it does."""
+        adopts = entry.ref is not None and self.ref is None and bool(self.triggers)
+        if adopts:
+            self.triggers[0].ref = entry.ref
+        return adopts
 
     def forget_settled(self) -> None:
         """Drop what no later decision asks for."""
