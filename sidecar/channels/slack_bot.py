@@ -100,7 +100,7 @@ class SlackBot:
             result = _RESULTS.get(error, Result.REJECTED)
             found = outcome(response, detail, permanent=not self.pager, result=result)
             return msgspec.structs.replace(found, missing=error in _POST_INSTEAD)
-        ref = f"{answer.channel}:{answer.ts}"
+        ref = f"{answer.channel}:{answer.ts}" if isinstance(answer.ts, str) else ""
         found = outcome(response, "", permanent=False)
         return msgspec.structs.replace(found, ref=ref if _REF.fullmatch(ref) else None)
 
