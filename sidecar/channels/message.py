@@ -99,9 +99,10 @@ def is_over(n: Notification) -> bool:
 
 def follow_up(n: Notification) -> list[str]:
     """Return the lines of a short message to people who have the trigger: what happened, how it went, who said what."""
-    what = "incident" if n.kind is Kind.STORM else "occurrence"
-    known = [n.service, n.environment, plural(n.count, what), *(_course(n) if is_over(n) else ())]
-    return [heading(n), " · ".join(part for part in known if part), *n.notes]
+    count = plural(n.count, "incident" if n.kind is Kind.STORM else "occurrence")
+    course = _course(n) if is_over(n) else ()
+    known = " · ".join(part for part in (n.service, n.environment, "" if count in n.title else count, *course) if part)
+    return [heading(n), *([known] if known else []), *n.notes]
 
 
 def facts(n: Notification) -> list[tuple[str, str]]:

@@ -334,8 +334,7 @@ class Dispatcher:
         entry.progress, entry.detail = Progress.PENDING, outcome.detail
         if step.render_again:
             entry.body = None
-            for other in lane.entries:
-                other.ref = None
+            lane.forget_ref()
         else:
             self.trouble[entry.channel] = outcome.detail
 

@@ -139,6 +139,10 @@ FOLLOW_UPS = {
         notification(action=Action.UPDATE, kind=Kind.STORM, title="T", service=None, environment=None, count=7),
         "\N{LARGE RED CIRCLE} Still open: T\n7 incidents",
     ),
+    "count in the title": (
+        notification(action=Action.UPDATE, title="T (15 occurrences)", service=None, environment=None),
+        "\N{LARGE RED CIRCLE} Still open: T (15 occurrences)",
+    ),
 }
 
 

@@ -254,6 +254,20 @@ async def test_a_discord_message_that_was_deleted_is_replaced_and_its_substitute
     assert chat.line.methods == ["POST", "PATCH", "POST", "PATCH"]
 
 
+@pytest.mark.parametrize("kind", ["bot", "webhook", "discord"])
+async def test_a_reopened_incident_is_shown_whole_once_and_followed_from_there(kind: str) -> None:
+    chat = Chat(kind)
+    async with chat.world.running():
+        await chat.tell(Action.UPDATE, notes=("reopened by Ann",))
+        await chat.tell(Action.ACKNOWLEDGE, Action.RESOLVE)
+    posted = {"bot": "chat.postMessage", "webhook": "POST", "discord": "POST"}[kind]
+    edits = {"bot": ["chat.update", "chat.postMessage"], "webhook": ["POST"], "discord": ["PATCH"]}[kind]
+    assert chat.line.methods == [posted, *edits, *edits]
+    bodies = {entry.action: entry.body for entries in chat.world.store.transactions for entry in entries if entry.body}
+    assert b"First seen" in bodies[Action.UPDATE]
+    assert (b"First seen" in bodies[Action.RESOLVE]) is (kind != "webhook")
+
+
 async def test_the_substitute_is_known_after_a_restart() -> None:
     chat = Chat()
     async with chat.world.running():
