@@ -119,6 +119,15 @@ async def test_a_bots_message_shows_the_state_and_its_thread_the_story() -> None
     assert chat.line.stand_in.violations == []
 
 
+async def test_bad_news_about_an_incident_that_somebody_is_on_leaves_it_shown_as_theirs() -> None:
+    chat = Chat()
+    async with chat.world.running():
+        await chat.tell(Action.TRIGGER)
+        chat.incident.state = State.ACKNOWLEDGED
+        await chat.tell(Action.UPDATE, notes=("the page to pd was given up",))
+    assert chat.title() == "\N{EYES} Still open:"
+
+
 async def test_what_was_decided_before_the_trigger_was_accepted_follows_it_in_order() -> None:
     chat = Chat()
     chat.line.failing = {0: REFUSED, 1: Response(status=500, headers={}, body=b"")}
