@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from channel_cases import BOT_TOKEN, CASES, CHANNEL, NOW, notification, requests, response
 
-from sidecar.channels.base import Request
+from sidecar.channels.base import Request, Response
 from sidecar.channels.factory import make
+from sidecar.channels.transport import Transport
 from sidecar.config.model import SlackBotChannel
 from sidecar.config.secrets import Secret
 from sidecar.core.notification import Action, Notification
 from sidecar.core.outcome import Result
+from sidecar.standin.server import StandIn
 
 TS = "1784277778.000100"
 REF = f"{CHANNEL}:{TS}"
@@ -153,6 +155,19 @@ def test_the_log_hears_which_scope_is_missing_and_what_is_wrong_with_a_block() -
 def test_an_acceptance_names_the_message_by_channel_and_time(answer: dict[str, Any], ref: str | None) -> None:
     outcome = CASE.channel().classify(response(200, json.dumps(answer)))
     assert (outcome.result, outcome.ref, outcome.detail) == (Result.ACCEPTED, ref, "")
+
+
+async def test_a_message_is_named_even_where_slack_repeats_it_at_length(
+    stand_in: StandIn, transport: Transport
+) -> None:
+    channel = CASE.channel(stand_in.url)
+    text = "\N{CJK UNIFIED IDEOGRAPH-8B66}" * 9000
+    long = notification(headline=text, notes=(text,) * 10, samples=(text,) * 5)
+    (made,) = requests(channel, channel.render(long, None))
+    answer = await transport.send(made)
+    assert isinstance(answer, Response)
+    assert len(answer.body) > 64 * 1024
+    assert channel.classify(answer).ref is not None
 
 
 def test_the_rate_limit_is_that_of_the_token_and_the_channel() -> None:
