@@ -6,8 +6,11 @@ import asyncio
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import looptime
 import pytest
-from delivery_world import REFUSED, FakeTransport, World, resolve, wall
+from delivery_world import BROKEN, REFUSED, FakeTransport, World, resolve, wall
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sidecar.channels.base import Channel, Failure, Request, Response
 from sidecar.channels.factory import make
@@ -61,10 +64,10 @@ class Line(FakeTransport):
 class Chat:
     """A world with one channel under the name `slack`, and an incident that it is told of."""
 
-    def __init__(self, kind: str = "bot", **changes: Any) -> None:
-        self.line = Line()
+    def __init__(self, kind: str = "bot", *, line: Line | None = None) -> None:
+        self.line = line or Line()
         self.world = World(self.line)
-        self.channel = channel_of(kind, **changes)
+        self.channel = channel_of(kind)
         self.world.configure("slack", channels=[self.channel])  # type: ignore[list-item]
         self.incident: Incident = self.world.incident()
         self.api = self.line.stand_in.slack_api
@@ -88,10 +91,10 @@ class Chat:
         return [message["blocks"][0]["text"]["text"] for message in self.api.thread(self.root()["ts"])]
 
 
-def channel_of(kind: str, **changes: Any) -> Channel:
+def channel_of(kind: str) -> Channel:
     if kind == "bot":
-        options = {"bot_token": Secret(TOKEN), "channel": "#alerts", "api_url": f"{BASE}/api", **changes}
-        return make(SlackBotChannel(name="slack", **options))
+        token = Secret(TOKEN)
+        return make(SlackBotChannel(name="slack", bot_token=token, channel="#alerts", api_url=f"{BASE}/api"))
     if kind == "webhook":
         return make(SlackChannel(name="slack", webhook_url=Secret(f"{BASE}/services/T0/B0/xyz")))
     return make(DiscordChannel(name="slack", webhook_url=Secret(f"{BASE}/api/webhooks/42/token")))
@@ -286,3 +289,68 @@ async def test_the_substitute_is_known_after_a_restart() -> None:
     last = {entry.id: entry for entries in chat.world.store.transactions for entry in entries}
     trigger = next(entry for entry in last.values() if entry.action is Action.TRIGGER)
     assert trigger.ref == f"{CHANNEL}:{chat.root()['ts']}"
+
+
+TROUBLES: dict[str, Response | Failure | None] = {
+    "none": None,
+    "deleted": None,
+    "unreachable": REFUSED,
+    "answer lost": BROKEN,
+    "busy": Response(status=429, headers={"retry-after": "20"}, body=b'{"ok": false, "error": "ratelimited"}'),
+    "down": Response(status=503, headers={}, body=b""),
+    "broken": Response(status=200, headers={}, body=b'{"ok": false, "error": "internal_error"}'),
+    # Only what there is can be edited and answered.
+    "window closed": Response(status=200, headers={}, body=b'{"ok": false, "error": "edit_window_closed"}'),
+    "locked": Response(status=200, headers={}, body=b'{"ok": false, "error": "restricted_action_thread_locked"}'),
+}
+
+
+class Weather(Line):
+    """Fails as a script says; what is lost on the way back has arrived."""
+
+    def __init__(self, script: list[str]) -> None:
+        super().__init__()
+        self.script = script
+
+    async def send(self, request: Request) -> Response | Failure:
+        trouble = self.script.pop(0) if self.script else "none"
+        if trouble == "deleted":
+            self.stand_in.slack_api.messages.clear()
+        is_new = b'"ts":' not in request.body and b'"thread_ts":' not in request.body
+        fault = None if is_new and trouble in ("window closed", "locked") else TROUBLES[trouble]
+        if fault is None or trouble == "answer lost":
+            answer = await super().send(request)
+            return answer if fault is None else fault
+        return fault
+
+
+@pytest.mark.looptime(enabled=False)
+@given(
+    script=st.lists(st.sampled_from(list(TROUBLES)), max_size=10),
+    acts=st.lists(st.sampled_from(["acknowledge", "update", "reminder"]), max_size=4),
+    together=st.booleans(),
+)
+@settings(max_examples=100, deadline=None)
+def test_whatever_happens_to_messages_the_one_that_is_known_ends_as_resolved(
+    script: list[str], acts: list[str], together: bool
+) -> None:
+    async def live() -> Chat:
+        chat = Chat(line=Weather(script))
+        told = [(Action.TRIGGER, ()), *((Action.UPDATE if a != "acknowledge" else Action.ACKNOWLEDGE, a) for a in acts)]
+        async with chat.world.running():
+            for action, act in told:
+                notes = ("something to say",) if act == "update" else ()
+                chat.world.admit(chat.incident, "slack", action, notes=notes)
+                if not together:
+                    await chat.world.dispatcher.drained()
+            await chat.tell(Action.RESOLVE)
+        return chat
+
+    with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
+        chat = runner.run(live())
+    last = {entry.id: entry for entries in chat.world.store.transactions for entry in entries}
+    assert all(entry.settled_as in (SettledAs.DELIVERED, SettledAs.CANCELLED) for entry in last.values())
+    shown = chat.api.messages[tuple(last[1].ref.split(":"))]
+    assert "Resolved: " in shown["blocks"][0]["text"]["text"]
+    assert "thread_ts" not in shown
+    assert chat.line.stand_in.violations == []
