@@ -76,13 +76,13 @@ class Discord:
         speaks = n.action is Action.UPDATE and bool(n.notes)
         edits = n.action in (Action.ACKNOWLEDGE, Action.RESOLVE) or speaks
         edited = ref if edits and ref and re.fullmatch("[0-9]{1,20}", ref) else None
-        note = _message(_short(n)) if speaks and edited else None
-        return msgspec.json.encode({"ref": edited, "message": _message(_embed(n)), "note": note})
+        note = {"note": _message(_short(n))} if speaks and edited else {}
+        return msgspec.json.encode({"ref": edited, "message": _message(_embed(n)), **note})
 
     def requests(self, body: bytes, *, routing_key: Secret | None, delayed: str | None, now: int) -> list[Request]:
         """Choose between post and edit, and add the delay as the first field of what people notice."""
         frozen = msgspec.json.decode(body)
-        message, note = frozen["message"], frozen.get("note")  # bodies of earlier versions have none
+        message, note = frozen["message"], frozen.get("note")
         if delayed is not None:
             late = {"name": "Delayed", "value": delayed, "inline": False}
             (note or message)["embeds"][0]["fields"].insert(0, late)

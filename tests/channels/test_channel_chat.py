@@ -269,13 +269,6 @@ def test_an_update_with_something_to_say_rewrites_the_message_and_is_posted_in_s
     assert "Delayed" not in [field["name"] for field in rewritten["fields"]]
 
 
-def test_a_body_frozen_by_an_earlier_version_is_still_sent() -> None:
-    channel = discord_channel()
-    frozen = json.loads(channel.render(notification(), None))
-    del frozen["note"]
-    assert request(channel, json.dumps(frozen).encode()).method == "POST"
-
-
 @pytest.mark.parametrize("ref", [None, "", "../../evil", "12a"])
 def test_a_resolve_without_a_known_message_is_posted(ref: str | None) -> None:
     channel = discord_channel()
