@@ -31,17 +31,21 @@ MIN_SECRET_PART = 6
 """Characters from which on a part of a secret address is hidden by itself: shorter ones are words such as `api`."""
 
 
-def outcome(response: Response, detail: str, *, permanent: bool, retry_after: float | None = None) -> Outcome:
-    """Classify an answer. `permanent` says whether a refusal is final; `retry_after` is a wait named in the body."""
-    result, status = Result.REJECTED, response.status
-    if 200 <= status < 300:
-        result = Result.ACCEPTED
-    elif status == 408:
-        result = Result.TIMEOUT
-    elif status == 429:
-        result = Result.RATE_LIMITED
-    elif status >= 500:
-        result = Result.SERVER_ERROR
+def outcome(
+    response: Response,
+    detail: str,
+    *,
+    permanent: bool,
+    retry_after: float | None = None,
+    result: Result | None = None,
+) -> Outcome:
+    """Classify an answer.
+
+    `permanent` says whether a refusal is final; `retry_after` is a wait named in the body; `result` stands in for the
+    status, of a service that answers 200 to what it refuses.
+    """
+    status = response.status
+    result = result or _result(status)
     refused = result is Result.REJECTED
     waits = [wait for wait in (_header_seconds(response), retry_after) if wait is not None]
     return Outcome(
@@ -51,6 +55,16 @@ def outcome(response: Response, detail: str, *, permanent: bool, retry_after: fl
         status=status,
         detail=detail or ("" if result is Result.ACCEPTED else f"answered {status} without a word"),
     )
+
+
+def _result(status: int) -> Result:
+    if 200 <= status < 300:
+        return Result.ACCEPTED
+    if status == 408:
+        return Result.TIMEOUT
+    if status == 429:
+        return Result.RATE_LIMITED
+    return Result.SERVER_ERROR if status >= 500 else Result.REJECTED
 
 
 def seconds(value: object) -> float | None:

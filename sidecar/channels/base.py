@@ -1,13 +1,15 @@
 """What every channel is to the dispatcher: three pure functions, and no I/O.
 
 `render` turns a notification into a body once; the body is stored and repeated verbatim by every retry.
-`request` adds what must not be stored (keys, addresses) and what may change between attempts (delay, signature).
+`requests` adds what must not be stored (keys, addresses) and what may change between attempts (delay, signature). Most
+notifications are one request; an edit that people are to notice is followed by a short message.
 `classify` reads an answer. `transport.py` does the HTTP for all of them, and returns a `Failure` instead of an answer
 where there was none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -62,14 +64,17 @@ class Channel(Protocol):
     name: str
     pager: bool
 
-    def render(self, notification: Notification, ref: str | None) -> bytes:
-        """Return the frozen body. `ref` is the service's id of what this incident's trigger created, if known.
+    def render(self, notification: Notification, ref: str | None, *, heard: bool = False) -> bytes:
+        """Return the frozen body.
+
+        `ref` is the service's id of what this incident's trigger created, if known. `heard`: the service has accepted
+        that trigger, so that its readers have the facts.
 
         Raises ValueError for an action that the service has no message for (PagerDuty: `update`).
         """
 
-    def request(self, body: bytes, *, routing_key: Secret | None, delayed: str | None, now: int) -> Request:
-        """Complete a frozen body for one attempt.
+    def requests(self, body: bytes, *, routing_key: Secret | None, delayed: str | None, now: int) -> Sequence[Request]:
+        """Complete a frozen body for one attempt: at least one request, each to be sent once that before is accepted.
 
         `delayed` is a human duration such as `47 min`, if it is late. `now` is the wall clock in nanoseconds since
         the epoch, for signatures. Raises LookupError if the service needs a key and there is none.

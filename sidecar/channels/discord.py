@@ -1,9 +1,14 @@
-"""Discord, webhook: one embed a notification; a resolve rewrites the trigger's message.
+"""Discord, webhook: one embed a notification; an acknowledge and a resolve rewrite the trigger's message.
 
 Discord counts each part and 6000 characters over all of them, and pings whomever a log line mentions unless every
 request, edits too, forbids it. `?wait=true` makes it say what it refused, and name the message for the later edit.
 
-The frozen body is `{"ref": …, "message": …}`: the message to edit, if any, and what is sent.
+An edit notifies nobody. That is right for good news: somebody is on it, it is over. An update that has something to say
+(no longer acknowledged, another channel failed) edits, so that the message shows what is the case, and is posted as
+well, in short; a reminder is posted only.
+
+The frozen body is `{"ref": …, "message": …, "note": …}`: the message to edit, if any; what it is to say, or what is
+posted; and the short message after an edit, if any.
 A message that is gone, or too often edited, is a `missing` outcome: rendered again without `ref`, it is posted anew.
 """
 
@@ -18,7 +23,7 @@ import msgspec
 
 from sidecar.channels.answers import CHAT_PERMANENT, outcome, seconds, words
 from sidecar.channels.base import Request, Response
-from sidecar.channels.message import facts, folded_lines, heading, is_over, label_line, links, tidy
+from sidecar.channels.message import facts, folded_lines, follow_up, heading, is_over, label_line, links, tidy
 from sidecar.channels.text import NO_FENCE_END, fit, units
 from sidecar.config.model import DiscordChannel
 from sidecar.config.secrets import Secret
@@ -65,18 +70,25 @@ class Discord:
         self.name, self.pager = config.name, config.pager
         self._url = config.webhook_url
 
-    def render(self, notification: Notification, ref: str | None) -> bytes:
-        """Return the message, as an edit of `ref` for a resolve."""
-        message = {"embeds": [_embed(tidy(notification))], "allowed_mentions": {"parse": []}}
-        edited = ref if notification.action is Action.RESOLVE and ref and re.fullmatch("[0-9]{1,20}", ref) else None
-        return msgspec.json.encode({"ref": edited, "message": message})
+    def render(self, notification: Notification, ref: str | None, *, heard: bool = False) -> bytes:
+        """Return the message, as an edit of `ref` where that is known and the notification is more than a reminder."""
+        n = tidy(notification)
+        speaks = n.action is Action.UPDATE and bool(n.notes)
+        edits = n.action in (Action.ACKNOWLEDGE, Action.RESOLVE) or speaks
+        edited = ref if edits and ref and re.fullmatch("[0-9]{1,20}", ref) else None
+        note = {"note": _message(_short(n))} if speaks and edited else {}
+        return msgspec.json.encode({"ref": edited, "message": _message(_embed(n)), **note})
 
-    def request(self, body: bytes, *, routing_key: Secret | None, delayed: str | None, now: int) -> Request:
-        """Choose between post and edit, and add the delay as the first field."""
+    def requests(self, body: bytes, *, routing_key: Secret | None, delayed: str | None, now: int) -> list[Request]:
+        """Choose between post and edit, and add the delay as the first field of what people notice."""
         frozen = msgspec.json.decode(body)
-        message, ref = frozen["message"], frozen["ref"]
+        message, note = frozen["message"], frozen.get("note")
         if delayed is not None:
-            message["embeds"][0]["fields"].insert(0, {"name": "Delayed", "value": delayed, "inline": False})
+            late = {"name": "Delayed", "value": delayed, "inline": False}
+            (note or message)["embeds"][0]["fields"].insert(0, late)
+        return [self._request(message, frozen["ref"]), *([self._request(note, None)] if note else [])]
+
+    def _request(self, message: dict[str, Any], ref: str | None) -> Request:
         scheme, host, path, query, _ = urlsplit(self._url.reveal())
         path = path.rstrip("/") + (f"/messages/{ref}" if ref else "")
         kept = [part for part in query.split("&") if part and not part.startswith("wait=")]
@@ -118,17 +130,36 @@ def _answer(body: bytes) -> _Answer:
         return _Answer()
 
 
-def _embed(n: Notification) -> dict[str, Any]:
-    """Return the notification as an embed within Discord's limits."""
-    colours = {Action.ACKNOWLEDGE: ACKNOWLEDGED_COLOUR}
+def _message(embed: dict[str, Any]) -> dict[str, Any]:
+    return {"embeds": [embed], "allowed_mentions": {"parse": []}}
+
+
+def _frame(n: Notification) -> dict[str, Any]:
+    """Return what every embed has: title, colour and which incident it is about."""
+    colour = COLOUR[n.level]
+    if is_over(n):
+        colour = RESOLVED_COLOUR
+    elif n.action is Action.ACKNOWLEDGE or (n.action is Action.UPDATE and n.acknowledged):
+        colour = ACKNOWLEDGED_COLOUR
     embed: dict[str, Any] = {
         "title": fit(heading(n).replace("](", "]\N{ZERO WIDTH SPACE}("), MAX_TITLE, _TITLE_ESCAPES),
-        "color": RESOLVED_COLOUR if is_over(n) else colours.get(n.action, COLOUR[n.level]),
+        "color": colour,
         "footer": {"text": fit(f"LuminaLog · {n.incident_id}", MAX_TITLE)},
         "fields": [],
     }
     if n.incident_url:
         embed["url"] = n.incident_url
+    return embed
+
+
+def _short(n: Notification) -> dict[str, Any]:
+    """Return the notification as an embed for people who have had it in full."""
+    return {**_frame(n), "description": fit("\n".join(follow_up(n)[1:]), MAX_DESCRIPTION, _ESCAPES)}
+
+
+def _embed(n: Notification) -> dict[str, Any]:
+    """Return the notification as an embed within Discord's limits."""
+    embed = _frame(n)
     if n.last_seen:
         embed["timestamp"] = rfc3339(n.last_seen)
     room = MAX_EMBED - RESERVE - units(embed["title"]) - units(embed["footer"]["text"])

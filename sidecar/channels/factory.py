@@ -6,8 +6,9 @@ from sidecar.channels.base import Channel
 from sidecar.channels.discord import Discord
 from sidecar.channels.pagerduty import PagerDuty
 from sidecar.channels.slack import Slack
+from sidecar.channels.slack_bot import SlackBot
 from sidecar.channels.webhook import Webhook
-from sidecar.config.model import ChannelConfig, DiscordChannel, PagerDutyChannel, SlackChannel
+from sidecar.config.model import ChannelConfig, DiscordChannel, PagerDutyChannel, SlackBotChannel, SlackChannel
 
 
 def make(config: ChannelConfig) -> Channel:
@@ -16,6 +17,8 @@ def make(config: ChannelConfig) -> Channel:
         return PagerDuty(config)
     if isinstance(config, SlackChannel):
         return Slack(config)
+    if isinstance(config, SlackBotChannel):
+        return SlackBot(config)
     if isinstance(config, DiscordChannel):
         return Discord(config)
     return Webhook(config)

@@ -6,6 +6,8 @@ What it returns is still untrusted, and each channel escapes it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from sidecar.channels.text import clean, clean_line
@@ -13,7 +15,7 @@ from sidecar.core.addresses import web_address
 from sidecar.core.levels import Level
 from sidecar.core.notification import Action, Kind, Link, Notification
 from sidecar.core.records import NONE
-from sidecar.core.texts import age_text, rfc3339, span_text
+from sidecar.core.texts import age_text, plural, rfc3339, span_text
 from sidecar.core.times import SECOND
 
 MAX_LINE = 1024
@@ -41,6 +43,9 @@ LEVEL_SIGN = {
     Level.INFO: "\N{LARGE BLUE CIRCLE}",
     Level.DEBUG: "\N{MEDIUM WHITE CIRCLE}",
 }
+
+EYES = "\N{EYES}"
+"""Sign of what a person has taken on."""
 
 
 def tidy(notification: Notification) -> Notification:
@@ -81,9 +86,9 @@ def heading(n: Notification) -> str:
     if is_over(n):
         return f"\N{WHITE HEAVY CHECK MARK} Resolved: {n.title}"
     if n.action is Action.ACKNOWLEDGE:
-        return f"\N{EYES} Acknowledged: {n.title}"
+        return f"{EYES} Acknowledged: {n.title}"
     if n.action is Action.UPDATE:
-        return f"{LEVEL_SIGN[n.level]} Still open: {n.title}"
+        return f"{EYES if n.acknowledged else LEVEL_SIGN[n.level]} Still open: {n.title}"
     sign = "\N{CLOUD WITH LIGHTNING}" if n.kind is Kind.STORM else LEVEL_SIGN[n.level]
     return f"{sign} {n.title}"
 
@@ -91,6 +96,14 @@ def heading(n: Notification) -> str:
 def is_over(n: Notification) -> bool:
     """Whether this tells of an end: also an update may, where a channel hears late that another could not be told."""
     return n.action is Action.RESOLVE or (n.action is Action.UPDATE and n.resolved_at is not None)
+
+
+def follow_up(n: Notification) -> list[str]:
+    """Return the lines of a short message to people who have the trigger: what happened, how it went, who said what."""
+    count = plural(n.count, "incident" if n.kind is Kind.STORM else "occurrence")
+    course = _course(n) if is_over(n) else ()
+    known = " · ".join(part for part in (n.service, n.environment, "" if count in n.title else count, *course) if part)
+    return [heading(n), *([known] if known else []), *n.notes]
 
 
 def facts(n: Notification) -> list[tuple[str, str]]:
@@ -141,12 +154,15 @@ def links(n: Notification) -> list[Link]:
 
 
 def _resolution(n: Notification) -> str | None:
-    parts = [rfc3339(n.resolved_at)] if n.resolved_at else []
+    return ", ".join(part for part in (rfc3339(n.resolved_at) if n.resolved_at else "", *_course(n)) if part) or None
+
+
+def _course(n: Notification) -> Iterator[str]:
+    """Yield how long it took until it was over, and why it is."""
     if n.resolved_at and n.opened_at and n.resolved_at >= n.opened_at:
-        parts.append(f"after {age_text(n.resolved_at - n.opened_at)}")
+        yield f"after {age_text(n.resolved_at - n.opened_at)}"
     if n.resolve_reason:
-        parts.append(n.resolve_reason)
-    return ", ".join(parts) or None
+        yield n.resolve_reason
 
 
 def _line(text: str | None) -> str | None:

@@ -32,7 +32,7 @@ MAX_SUMMARY = 1024
 MAX_BODY = 512_000
 """Bytes: the documented 512 KB in its smaller reading."""
 RESERVE = 2048
-"""Bytes kept for what `request` adds: the key and the note that the page is late."""
+"""Bytes kept for what `requests` adds: the key and the note that the page is late."""
 
 _KEY_LIKE = re.compile(r"\b[A-Za-z0-9]{32}\b")
 
@@ -46,7 +46,7 @@ class PagerDuty:
         self._routing_key = config.routing_key
         self._severity = {**PAGERDUTY_SEVERITY, **config.severity_map}
 
-    def render(self, notification: Notification, ref: str | None) -> bytes:
+    def render(self, notification: Notification, ref: str | None, *, heard: bool = False) -> bytes:
         """Return the event without its key. Raises ValueError for an update."""
         if notification.action is Action.UPDATE:
             raise ValueError("PagerDuty has no event for an update")
@@ -70,7 +70,7 @@ class PagerDuty:
         event = {"payload": _present(payload), "links": links, "client": "LuminaLog", "client_url": n.incident_url}
         return _present(event)
 
-    def request(self, body: bytes, *, routing_key: Secret | None, delayed: str | None, now: int) -> Request:
+    def requests(self, body: bytes, *, routing_key: Secret | None, delayed: str | None, now: int) -> list[Request]:
         """Add the key (the incident's, else the channel's) and the delay. Raises LookupError if there is no key."""
         key = routing_key or self._routing_key
         if key is None:
@@ -81,7 +81,7 @@ class PagerDuty:
             payload["summary"] = fit(payload["summary"], MAX_SUMMARY - units(note)) + note
             payload["custom_details"]["delayed"] = delayed
         headers = {"Content-Type": "application/json"}
-        return Request(method="POST", url=self._url, headers=headers, body=msgspec.json.encode(event))
+        return [Request(method="POST", url=self._url, headers=headers, body=msgspec.json.encode(event))]
 
     def classify(self, response: Response) -> Outcome:
         """Only PagerDuty's own verdict on the event is final: another refusal may be a proxy's, or mended meanwhile."""

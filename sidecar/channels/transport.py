@@ -36,8 +36,8 @@ TOTAL_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
 """For name, connection and TLS: below half of the total, so that an unreachable service is told from a slow one."""
 
-MAX_BODY_BYTES = 64 * 1024
-"""Of an answer. Those that matter have a few hundred bytes."""
+MAX_BODY_BYTES = 256 * 1024
+"""Of an answer. Most have a few hundred bytes; Slack repeats the whole message, each character in up to six bytes."""
 
 KEEP_ALIVE_SECONDS = 4.0
 """Idle connections are dropped before common servers drop them (5 s and up): a page never meets a dead one, and a

@@ -3,9 +3,9 @@
 The document has every field of a notification: `version` (1), `action`, `dedup_key`, `incident_id`, `kind`, `title`,
 `summary`, `headline`, `rule`, `level`, `severity`, `source`, `service`, `environment`, `host`, `error_type`,
 `root_cause`, `trace_id`, `group` (field: value), `count`, `threshold`, `window_seconds`, `first_seen`, `last_seen`,
-`opened_at`, `resolved_at` (RFC 3339, UTC), `resolve_reason`, `samples`, `folded`, `folded_count`, `notes`, `labels`,
-`links` (`text`, `href`), `incident_url`; what is unknown is null. `delayed` (`"47 min"`) is there only when the message
-is late.
+`opened_at`, `resolved_at` (RFC 3339, UTC), `acknowledged`, `resolve_reason`, `samples`, `folded`, `folded_count`,
+`notes`, `labels`, `links` (`text`, `href`), `incident_url`; what is unknown is null. `delayed` (`"47 min"`) is there
+only when the message is late.
 
 Headers
 - `X-LuminaLog-Delivery`: names the message; equal on each retry, so that a receiver can drop what it has seen.
@@ -42,7 +42,7 @@ class Webhook:
         self._url, self._secret = config.url, config.secret
         self._severity = config.severity_map
 
-    def render(self, notification: Notification, ref: str | None) -> bytes:
+    def render(self, notification: Notification, ref: str | None, *, heard: bool = False) -> bytes:
         """Return the document."""
         n = tidy(notification)
         document = {
@@ -55,7 +55,7 @@ class Webhook:
             document[name] = rfc3339(document[name]) if document[name] else None
         return msgspec.json.encode(document)
 
-    def request(self, body: bytes, *, routing_key: Secret | None, delayed: str | None, now: int) -> Request:
+    def requests(self, body: bytes, *, routing_key: Secret | None, delayed: str | None, now: int) -> list[Request]:
         """Add the delay and sign."""
         delivery = hashlib.blake2b(body, digest_size=16).hexdigest()
         if delayed is not None:
@@ -69,7 +69,7 @@ class Webhook:
         if self._secret is not None:
             key, signed = self._secret.reveal().encode(), timestamp.encode() + b"." + body
             headers["X-LuminaLog-Signature"] = "v1=" + hmac.new(key, signed, hashlib.sha256).hexdigest()
-        return Request(method="POST", url=self._url.reveal(), headers=headers, body=body)
+        return [Request(method="POST", url=self._url.reveal(), headers=headers, body=body)]
 
     def classify(self, response: Response) -> Outcome:
         """Take refusals as final that no retry can mend, unless the channel is a pager."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from msgspec import UNSET, UnsetType
@@ -9,13 +10,26 @@ from msgspec import UNSET, UnsetType
 from sidecar.config import document
 from sidecar.config.addresses import AddressError, check_base_url, check_url
 from sidecar.config.credentials import Credentials
-from sidecar.config.model import ChannelConfig, DiscordChannel, PagerDutyChannel, SlackChannel, WebhookChannel
+from sidecar.config.model import (
+    ChannelConfig,
+    DiscordChannel,
+    PagerDutyChannel,
+    SlackBotChannel,
+    SlackChannel,
+    WebhookChannel,
+)
 from sidecar.config.problems import Place, Source
 from sidecar.config.secrets import Secret
 from sidecar.config.values import check_name, read_duration, read_level_map, unknown_channel
 
 PAGERDUTY_HOSTS = {"us": "https://events.pagerduty.com", "eu": "https://events.eu.pagerduty.com"}
 """Base addresses of the Events API by service region."""
+
+SLACK_API = "https://slack.com/api"
+"""Base address of the Web API."""
+
+_BOT_TOKEN = re.compile(r"xoxb-[A-Za-z0-9-]{1,500}")
+_SLACK_CHANNEL = re.compile(r"#?[^\s#@<>&,:]{1,80}")
 
 MAX_CHANNEL_NAME = 100
 """Characters: the name is a metric label."""
@@ -54,8 +68,7 @@ class ChannelBuilder:
                 )
                 return PagerDutyChannel(url=self._pagerduty_url(doc, place), routing_key=key, **common)
             case document.SlackChannel():
-                url = self._secret_url(place, "webhook_url", doc.webhook_url, doc.webhook_url_file)
-                return SlackChannel(webhook_url=url, **common)
+                return self._slack(doc, place, common)
             case document.DiscordChannel():
                 url = self._secret_url(place, "webhook_url", doc.webhook_url, doc.webhook_url_file)
                 return DiscordChannel(webhook_url=url, **common)
@@ -74,6 +87,50 @@ class ChannelBuilder:
         except AddressError as error:
             self._source.error((*place, "url"), str(error))
             return ""
+
+    def _slack(self, doc: document.SlackChannel, place: Place, common: dict[str, Any]) -> ChannelConfig:
+        """Return a channel through a webhook or through a bot, as the keys say; the two do not mix."""
+        bot, webhook, others = (
+            [(*place, key) for key in keys if self._source.has((*place, key))]
+            for keys in (
+                ("bot_token", "bot_token_file"),
+                ("webhook_url", "webhook_url_file"),
+                ("channel", "api_url"),
+            )
+        )
+        if bot and webhook:
+            self._source.error(bot[0], f"expected one of {self._source.key(webhook[0])} and this, found both")
+        elif bot:
+            return self._slack_bot(doc, place, common)
+        elif not webhook:
+            self._source.error(
+                place,
+                "`webhook_url` is missing: expected it, or `bot_token` with `channel`; each secret also as `…_file`",
+            )
+        else:
+            for key in others:
+                self._source.error(key, "goes with `bot_token` only: a webhook has its own address and channel")
+            url = self._secret_url(place, "webhook_url", doc.webhook_url, doc.webhook_url_file)
+            return SlackChannel(webhook_url=url, **common)
+        return SlackChannel(webhook_url=Secret(""), **common)
+
+    def _slack_bot(self, doc: document.SlackChannel, place: Place, common: dict[str, Any]) -> SlackBotChannel:
+        token = self._credentials.take(self._source, place, "bot_token", doc.bot_token, doc.bot_token_file)
+        if token is not None and not _BOT_TOKEN.fullmatch(token.reveal()):
+            key = "bot_token" if doc.bot_token is not UNSET else "bot_token_file"
+            self._source.error((*place, key), "expected a bot token of Slack, `xoxb-…`")
+        channel = "" if doc.channel is UNSET else doc.channel
+        if not self._source.has((*place, "channel")):
+            self._source.error(place, "`channel` is missing: expected it with `bot_token`")
+        elif doc.channel is not UNSET and not _SLACK_CHANNEL.fullmatch(channel):
+            self._source.error((*place, "channel"), "expected a channel's id such as `C0123456789`, or its name")
+        url = SLACK_API
+        if doc.api_url is not UNSET:
+            try:
+                url = check_base_url(doc.api_url)
+            except AddressError as error:
+                self._source.error((*place, "api_url"), str(error))
+        return SlackBotChannel(bot_token=token or Secret(""), channel=channel, api_url=url, **common)
 
     def _secret_url(self, place: Place, key: str, value: str | UnsetType, file: str | UnsetType) -> Secret:
         url = self._credentials.take(self._source, place, key, value, file)

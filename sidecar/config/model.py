@@ -112,6 +112,22 @@ class SlackChannel(msgspec.Struct, frozen=True, kw_only=True):
     max_events_per_minute: int = 60
 
 
+class SlackBotChannel(msgspec.Struct, frozen=True, kw_only=True):
+    """`type: slack` with a bot token."""
+
+    name: str
+    bot_token: Secret
+    channel: str
+    """An id such as `C0123456789`, or a name."""
+    api_url: str = "https://slack.com/api"
+    """Base, to which a method's name is added."""
+    pager: bool = False
+    give_up_after: int = DAY
+    fallback_channel: str | None = None
+    severity_map: Mapping[Level, str] = {}
+    max_events_per_minute: int = 60
+
+
 class DiscordChannel(msgspec.Struct, frozen=True, kw_only=True):
     """`type: discord`, a webhook."""
 
@@ -137,7 +153,7 @@ class WebhookChannel(msgspec.Struct, frozen=True, kw_only=True):
     max_events_per_minute: int = 600
 
 
-ChannelConfig = PagerDutyChannel | SlackChannel | DiscordChannel | WebhookChannel
+ChannelConfig = PagerDutyChannel | SlackChannel | SlackBotChannel | DiscordChannel | WebhookChannel
 
 
 class Admin(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from sidecar.config.model import ChannelConfig, DiscordChannel, PagerDutyChannel, SlackChannel, WebhookChannel
+from sidecar.config.model import (
+    ChannelConfig,
+    DiscordChannel,
+    PagerDutyChannel,
+    SlackBotChannel,
+    SlackChannel,
+    WebhookChannel,
+)
 from sidecar.config.problems import Place, Source, listed, quoted
 from sidecar.config.rules import Built
 from sidecar.config.values import read_level, unknown_channel
@@ -28,6 +35,7 @@ DEFAULT_ROUTING: Mapping[Level, tuple[str, ...]] = {
 TYPES: Mapping[type[ChannelConfig], str] = {
     PagerDutyChannel: "pagerduty",
     SlackChannel: "slack",
+    SlackBotChannel: "slack",
     DiscordChannel: "discord",
     WebhookChannel: "webhook",
 }

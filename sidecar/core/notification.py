@@ -71,6 +71,8 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     first_seen: int = 0
     last_seen: int = 0
     opened_at: int = 0
+    acknowledged: bool = False
+    """A person has taken it on, and it is still open."""
     resolved_at: int | None = None
     resolve_reason: str | None = None
     """A sentence for people, for example `no match for 10m`."""

@@ -29,9 +29,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     retry_after: float | None = None
     """Seconds the service asked us to wait."""
     ref: str | None = None
-    """The service's own id of what the notification created (Discord: message id)."""
+    """The service's own id of what the notification created (Discord: message id; Slack: channel and `ts`)."""
     missing: bool = False
-    """What `ref` named no longer exists (Discord: the message was deleted): render again without it."""
+    """What `ref` named is gone, or may not be edited any more: render again without it."""
     status: int | None = None
     detail: str = ""
     """The service's own words, bounded and free of secrets, for the log."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from sidecar.core.incidents import MAX_FOLDED_TITLES, Incident, ResolveReason
+from sidecar.core.incidents import MAX_FOLDED_TITLES, Incident, ResolveReason, State
 from sidecar.core.notification import Action, Kind, Link, Notification
 from sidecar.core.records import NONE
 from sidecar.core.times import DAY, HOUR, MINUTE, SECOND
@@ -73,6 +73,7 @@ def compose(
         first_seen=incident.first_seen,
         last_seen=incident.last_seen,
         opened_at=incident.opened_at,
+        acknowledged=incident.state is State.ACKNOWLEDGED,
         resolved_at=incident.resolved_at,
         resolve_reason=reason_text(incident),
         samples=tuple(incident.samples),

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from sidecar.channels.base import Channel, Failure
+from sidecar.channels.base import Channel, Response
 from sidecar.channels.transport import Transport
 from sidecar.config.secrets import Secret
 from sidecar.core.incidents import Incident
@@ -23,6 +23,7 @@ from sidecar.core.notification import Action
 from sidecar.core.outbox import LATE_AFTER, Entry
 from sidecar.core.outcome import Outcome, Result
 from sidecar.core.texts import age_text, compose
+from sidecar.delivery.exchange import exchange
 from sidecar.telemetry import events
 from sidecar.telemetry.telemetry import Telemetry
 
@@ -42,7 +43,9 @@ class Courier:
         """PagerDuty keys by fingerprint."""
         self.external_url: str | None = None
 
-    def write(self, entry: Entry, incident: Incident, channel: Channel, ref: str | None) -> None:
+    def write(
+        self, entry: Entry, incident: Incident, channel: Channel, ref: str | None, *, heard: bool = False
+    ) -> None:
         """Make sure that the notification has a body for this channel, where one can be made."""
         kind = type(channel).__name__
         if entry.body is not None and entry.body_for == kind:
@@ -56,7 +59,7 @@ class Courier:
             notification = msgspec.structs.replace(notification, level=entry.level, severity=severity)
         entry.body_for = kind
         try:
-            entry.body = channel.render(notification, ref if entry.action is not Action.TRIGGER else None)
+            entry.body = channel.render(notification, ref if entry.action is not Action.TRIGGER else None, heard=heard)
         except Exception as error:  # one unspeakable incident must not silence all others: settled as failed, loudly
             entry.body = None
             self._defect(entry, error)
@@ -84,21 +87,22 @@ class Courier:
         late = now - entry.decided_at
         delayed = age_text(late) if late >= LATE_AFTER else None
         try:
-            request = channel.request(entry.body, routing_key=key, delayed=delayed, now=now)
+            requests = channel.requests(entry.body, routing_key=key, delayed=delayed, now=now)
         except LookupError as missing:
             return Outcome(result=Result.REJECTED, never_sent=True, detail=str(missing.args[0]))
         except Exception as error:
             self._defect(entry, error)
             return Outcome(result=Result.REJECTED, permanent=True, detail="it could not be rendered")
-        answer = await self._transport.send(request)
-        if isinstance(answer, Failure):
-            return answer.outcome()
-        try:
-            return channel.classify(answer)
-        except Exception as error:
-            self._defect(entry, error)
-            detail = f"an answer that could not be understood ({answer.status})"
-            return Outcome(result=Result.SERVER_ERROR, status=answer.status, detail=detail)
+
+        def classify(answer: Response) -> Outcome:
+            try:
+                return channel.classify(answer)
+            except Exception as error:
+                self._defect(entry, error)
+                detail = f"an answer that could not be understood ({answer.status})"
+                return Outcome(result=Result.SERVER_ERROR, status=answer.status, detail=detail)
+
+        return await exchange(self._transport.send, classify, requests)
 
     def _defect(self, entry: Entry, error: Exception) -> None:
         name = type(error).__name__

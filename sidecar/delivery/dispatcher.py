@@ -275,7 +275,7 @@ class Dispatcher:
             return 0.0
         edits = lane.ref is not None and entry.action is not Action.TRIGGER
         received_before = entry.maybe_received
-        self._courier.write(entry, lane.incident, route.channel, lane.ref)
+        self._courier.write(entry, lane.incident, route.channel, lane.ref, heard=lane.heard)
         entry.progress, entry.maybe_received, entry.attempts = Progress.SENDING, True, entry.attempts + 1
         await self._recorded(self._ledger.record((entry,)))
         outcome = await self._courier.carry(entry, route.channel)
@@ -298,7 +298,7 @@ class Dispatcher:
             )
         )
         self._follow(lane, entry, step, outcome, route)
-        self._ledger.record(lane.entries if step.render_again else (entry,))
+        self._ledger.record(lane.entries if step.render_again or lane.adopt(entry) else (entry,))
         if step.pause_until is not None:
             queue.bucket.pause(self._now() + (step.pause_until - now) / SECOND)
         return 0.0 if step.retry_at is None else (step.retry_at - now) / SECOND
@@ -334,8 +334,7 @@ class Dispatcher:
         entry.progress, entry.detail = Progress.PENDING, outcome.detail
         if step.render_again:
             entry.body = None
-            for other in lane.entries:
-                other.ref = None
+            lane.forget_ref()
         else:
             self.trouble[entry.channel] = outcome.detail
 

@@ -22,12 +22,14 @@ _OF_USE_WHEN_SETTLED = frozenset({Action.TRIGGER, Action.RESOLVE})
 class Lane:
     """The notifications of one incident for one channel, in order."""
 
-    __slots__ = ("channel", "entries", "incident", "queue", "ticket", "under_way")
+    __slots__ = ("channel", "entries", "incident", "queue", "stand_in", "ticket", "under_way")
 
     def __init__(self, incident: Incident, channel: str) -> None:
         self.incident = incident
         self.channel = channel
         self.entries: list[Entry] = []
+        self.stand_in: Entry | None = None
+        """What was delivered first where no trigger is known, as of an incident that was reopened."""
         self.under_way = False
         self.queue: Queue | None = None
         self.ticket = 0
@@ -45,8 +47,17 @@ class Lane:
 
     @property
     def ref(self) -> str | None:
-        """The service's id of what the first trigger created, if it is known."""
-        return next((trigger.ref for trigger in self.triggers if trigger.ref is not None), None)
+        """The service's id of what shows the incident, if known: the first trigger's message or its substitute."""
+        return next((first.ref for first in self._first if first.ref is not None), None)
+
+    @property
+    def heard(self) -> bool:
+        """Whether the service has accepted what has the facts: a trigger, or what stood in for it."""
+        return any(first.settled_as is SettledAs.DELIVERED for first in self._first)
+
+    @property
+    def _first(self) -> list[Entry]:
+        return self.triggers or ([] if self.stand_in is None else [self.stand_in])
 
     @property
     def has_failed(self) -> bool:
@@ -60,6 +71,22 @@ class Lane:
         if self.incident.is_open or self.head is not None:
             return False
         return not self.triggers or any(entry.action is Action.RESOLVE for entry in self.entries)
+
+    def adopt(self, entry: Entry) -> bool:
+        """Have what was posted for want of the trigger take its place. Return whether another entry changed."""
+        if entry.settled_as is not SettledAs.DELIVERED:
+            return False
+        if not self._first:
+            self.stand_in = entry
+        if entry.ref is None or self.ref is not None:
+            return False
+        self._first[0].ref = entry.ref
+        return True
+
+    def forget_ref(self) -> None:
+        """Know no message any more: it is gone."""
+        for entry in (*self.entries, *self._first):
+            entry.ref = None
 
     def forget_settled(self) -> None:
         """Drop what no later decision asks for."""

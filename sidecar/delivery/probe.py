@@ -1,7 +1,7 @@
 """Sends a test event to channels, outside of the outbox: what `send-test` does.
 
 One attempt each, no retries: the answer is what was asked for. PagerDuty gets a trigger and then a resolve, so that
-the test leaves nothing open.
+the test leaves nothing open; a Slack bot, too, so that it shows whether it may edit and reply.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from collections.abc import Iterator
 
 import msgspec
 
-from sidecar.channels.base import Channel, Failure
+from sidecar.channels.base import Channel
 from sidecar.channels.factory import make
 from sidecar.channels.transport import Transport
-from sidecar.config.model import Config, PagerDutyChannel
+from sidecar.config.model import Config, PagerDutyChannel, SlackBotChannel
 from sidecar.config.secrets import Secret
 from sidecar.core.levels import Level
 from sidecar.core.notification import Action, Kind, Notification
 from sidecar.core.outcome import Result
+from sidecar.delivery.exchange import exchange
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -39,8 +40,9 @@ async def send_tests(config: Config, names: list[str], *, now: int) -> list[Repo
         for name in names:
             channel = make(config.channels[name])
             for key in _keys(config, name):
+                ref = None
                 for action in _actions(config, name):
-                    report = await _send(transport, channel, action, key, now)
+                    report, ref = await _send(transport, channel, action, key, now, ref)
                     reports.append(report)
                     if not report.ok:
                         break
@@ -48,7 +50,7 @@ async def send_tests(config: Config, names: list[str], *, now: int) -> list[Repo
 
 
 def _actions(config: Config, name: str) -> tuple[Action, ...]:
-    if isinstance(config.channels[name], PagerDutyChannel):
+    if isinstance(config.channels[name], PagerDutyChannel | SlackBotChannel):
         return (Action.TRIGGER, Action.RESOLVE)
     return (Action.TRIGGER,)
 
@@ -67,12 +69,16 @@ def _keys(config: Config, name: str) -> Iterator[Secret | None]:
         yield config.secrets[fingerprint]
 
 
-async def _send(transport: Transport, channel: Channel, action: Action, key: Secret | None, now: int) -> Report:
-    body = channel.render(_test_notification(channel.name, action, key, now), None)
-    answer = await transport.send(channel.request(body, routing_key=key, delayed=None, now=now))
-    outcome = answer.outcome() if isinstance(answer, Failure) else channel.classify(answer)
+async def _send(
+    transport: Transport, channel: Channel, action: Action, key: Secret | None, now: int, ref: str | None
+) -> tuple[Report, str | None]:
+    """Return what was answered, and the service's name for what it made."""
+    body = channel.render(_test_notification(channel.name, action, key, now), ref, heard=ref is not None)
+    requests = channel.requests(body, routing_key=key, delayed=None, now=now)
+    outcome = await exchange(transport.send, channel.classify, requests)
     ok = outcome.result is Result.ACCEPTED
-    return Report(channel.name, action.value, ok, outcome.result.value, outcome.status, outcome.detail)
+    report = Report(channel.name, action.value, ok, outcome.result.value, outcome.status, outcome.detail)
+    return report, outcome.ref
 
 
 def _test_notification(name: str, action: Action, key: Secret | None, now: int) -> Notification:

@@ -66,9 +66,11 @@ class Printer:
             (f"{name:<11}", f"bold {colour}"),
             (f"{received.action.upper() or '?':<9}", ACTIONS.get(received.action, "bold")),
             (f"{_plain(received.severity)}  " if received.severity else "", "dim"),
+            (_place(received), "dim"),
         )
         if not received.accepted:
-            head.append(f"answered {received.status or 'nothing'}  ", style="bold red")
+            how = "a refusal" if received.refused else received.status or "nothing"
+            head.append(f"answered {how}  ", style="bold red")
         if self._console.width >= WIDE:
             self._print(head.append(_plain(title), style="bold"))
         else:
@@ -93,6 +95,16 @@ class Printer:
         cut = self._console.is_terminal or self._console.width < WIDE
         text.rstrip()
         self._console.print(text, no_wrap=True, overflow="ellipsis" if cut else "ignore", crop=cut)
+
+
+def _place(received: Received) -> str:
+    """Say where a message of Slack's API shows, if it is not simply posted."""
+    if received.call.path.endswith("/chat.update"):
+        return "edit  "
+    document = received.document if isinstance(received.document, dict) else {}
+    if received.service is not Service.SLACK or "thread_ts" not in document:
+        return ""
+    return "thread and channel  " if document.get("reply_broadcast") is True else "thread  "
 
 
 def _details(received: Received) -> Iterator[tuple[str, str]]:
@@ -123,7 +135,7 @@ def _pagerduty(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _slack(message: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for block in message.get("blocks", []):
+    for position, block in enumerate(message.get("blocks", [])):  # the first begins with the title
         if block.get("type") == "section":
             for field in block.get("fields", []):
                 name, _, value = field["text"].partition("\n")
@@ -133,8 +145,9 @@ def _slack(message: dict[str, Any]) -> Iterator[tuple[str, str]]:
             if text.startswith("```"):
                 yield from _sample(_unescaped(text.strip("`").strip()))
                 return
-            if text:
-                yield "", _unescaped(text)
+            for line in [text] if position else text.split("\n")[1:]:
+                if line:
+                    yield "", _unescaped(line)
 
 
 def _discord(message: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ from aiohttp import web
 from sidecar.standin.discord import Discord
 from sidecar.standin.pagerduty import PagerDuty
 from sidecar.standin.slack import Slack
+from sidecar.standin.slack_api import SlackApi
 from sidecar.standin.traffic import Answer, Call, Fault, Hang, Received, Reply, Reset, Service, Slow
 from sidecar.standin.webhook import Webhook
 
@@ -45,6 +46,7 @@ class StandIn:
         """`events_per_minute`: PagerDuty's limit for one key; None: none. `clock`: nanoseconds since the epoch."""
         self.pagerduty = PagerDuty(events_per_minute)
         self.slack = Slack()
+        self.slack_api = SlackApi()
         self.discord = Discord()
         self.webhook = Webhook(webhook_secret)
         self.received: list[Received] = []
@@ -89,6 +91,11 @@ class StandIn:
     def slack_url(self) -> str:
         """Address of a Slack webhook."""
         return f"{self.url}/services/T0STANDIN/B0STANDIN/Xx0StandInXx0StandIn"
+
+    @property
+    def slack_api_url(self) -> str:
+        """Base address of Slack's Web API."""
+        return f"{self.url}/api"
 
     @property
     def discord_url(self) -> str:
@@ -144,20 +151,20 @@ class StandIn:
                 return _broken(request)
             case Answer():
                 reply = self._answer(service, call) if fault.processed else None
-                await self._record(service, call, reply, fault.status)
+                await self._record(service, call, reply, fault.status, refused=_refuses(fault.body))
                 return await _scripted(request, fault)
             case Hang():
                 await self._released.wait()
             case Slow():
                 await asyncio.sleep(fault.seconds)
         reply = self._answer(service, call)
-        await self._record(service, call, reply, reply.status)
+        await self._record(service, call, reply, reply.status, refused=_refuses(reply.body))
         return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
 
     def _answer(self, service: Service, call: Call) -> Reply:
         services = {
             Service.PAGERDUTY: self.pagerduty.answer,
-            Service.SLACK: self.slack.answer,
+            Service.SLACK: self.slack.answer if call.path.startswith("/services/") else self.slack_api.answer,
             Service.DISCORD: self.discord.answer,
             Service.WEBHOOK: self.webhook.answer,
         }
@@ -165,7 +172,9 @@ class StandIn:
         self.violations.extend(reply.violations)
         return reply
 
-    async def _record(self, service: Service, call: Call, reply: Reply | None, status: int | None) -> None:
+    async def _record(
+        self, service: Service, call: Call, reply: Reply | None, status: int | None, *, refused: bool = False
+    ) -> None:
         received = Received(
             service=service,
             action=reply.action if reply is not None else "",
@@ -175,6 +184,7 @@ class StandIn:
             status=status,
             document=_decoded(call.body),
             call=call,
+            refused=refused,
         )
         del self.received[: len(self.received) + 1 - MAX_RECEIVED]
         self.received.append(received)
@@ -187,12 +197,18 @@ class StandIn:
 def _service_of(path: str) -> Service:
     if path == "/v2/enqueue":
         return Service.PAGERDUTY
-    if path.startswith("/services/"):
+    if path.startswith(("/services/", "/api/chat.")):
         return Service.SLACK
     return Service.DISCORD if path.startswith("/api/") else Service.WEBHOOK
 
 
-def _decoded(body: bytes) -> Any:
+def _refuses(body: str | bytes) -> bool:
+    """Whether an answer says in its body that it is a refusal, as those of Slack's API do."""
+    answer = _decoded(body)
+    return isinstance(answer, dict) and answer.get("ok") is False
+
+
+def _decoded(body: str | bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

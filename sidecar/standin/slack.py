@@ -1,4 +1,4 @@
-"""Slack's incoming webhooks: what they refuse, in their own plain words."""
+"""Slack's incoming webhooks: what they refuse, in their own plain words; and what Slack makes of any message."""
 
 from __future__ import annotations
 
@@ -40,22 +40,34 @@ class Slack:
             message = parse_object(call.body)
         except MalformedError:
             return _words(400, "invalid_payload")
-        text, blocks = message.get("text", ""), message.get("blocks", [])
-        if not isinstance(text, str) or not isinstance(blocks, list):
-            return _words(400, "invalid_payload")
-        if not text.strip() and not blocks:
-            return _words(400, "no_text")
-        if length(text) > MAX_TEXT:
-            return _words(400, "msg_too_long")
-        if len(blocks) > MAX_BLOCKS or not all(_block_is_valid(block) for block in blocks):
-            return _words(400, "invalid_blocks")
-        shown = list(_texts(blocks))
-        if sum(length(item["text"]) for item in shown) > MAX_TOTAL:
-            return _words(400, "msg_blocks_too_long")
-        headers = [block["text"]["text"] for block in blocks if block["type"] == "header"]
-        title = headers[0] if headers else text
-        found = _violations(message, text, shown)
+        problem = problem_of(message)
+        if problem is not None:
+            return _words(400, problem)
+        title, found = title_of(message), (*careless(message), *unfurled(message))
         return _words(200, "ok", action=action_of(title), title=title, violations=found)
+
+
+def problem_of(message: dict[str, Any]) -> str | None:
+    """Return Slack's word for what it refuses a message for, or None."""
+    text, blocks = message.get("text", ""), message.get("blocks", [])
+    if not isinstance(text, str) or not isinstance(blocks, list):
+        return "invalid_payload"
+    if not text.strip() and not blocks:
+        return "no_text"
+    if length(text) > MAX_TEXT:
+        return "msg_too_long"
+    if len(blocks) > MAX_BLOCKS or not all(_block_is_valid(block) for block in blocks):
+        return "invalid_blocks"
+    return "msg_blocks_too_long" if sum(length(item["text"]) for item in _texts(blocks)) > MAX_TOTAL else None
+
+
+def title_of(message: dict[str, Any]) -> str:
+    """Return what a reader of a valid message sees first."""
+    blocks: list[dict[str, Any]] = message.get("blocks", [])
+    top = blocks[0].get("text") if blocks else None
+    if isinstance(top, dict) and top["type"] == "plain_text":
+        return str(top["text"]).partition("\n")[0]
+    return str(message.get("text", ""))
 
 
 def _block_is_valid(block: Any) -> bool:
@@ -63,7 +75,9 @@ def _block_is_valid(block: Any) -> bool:
         case {"type": "header", "text": {"type": "plain_text"} as text}:
             return _text_is_valid(text, MAX_HEADER)
         case {"type": "section", "text": text}:
-            return _text_is_valid(text, MAX_SECTION)
+            return _text_is_valid(text, MAX_SECTION) and (
+                "accessory" not in block or _button_is_valid(block["accessory"])
+            )
         case {"type": "section", "fields": [_, *_] as fields}:
             return len(fields) <= MAX_FIELDS and all(_text_is_valid(text, MAX_FIELD) for text in fields)
         case {"type": "context", "elements": [_, *_] as elements}:
@@ -104,9 +118,10 @@ def _texts(value: Any) -> Iterator[dict[str, Any]]:
             yield from _texts(part)
 
 
-def _violations(message: dict[str, Any], text: str, shown: list[dict[str, Any]]) -> tuple[str, ...]:
-    """Return what Slack would take, and people would suffer."""
-    found = []
+def careless(message: dict[str, Any]) -> tuple[str, ...]:
+    """Return what of a valid message Slack takes, and people would suffer."""
+    found, text = [], message.get("text", "")
+    shown = list(_texts(message.get("blocks", [])))
     formatted = [text, *(item["text"] for item in shown if item["type"] == "mrkdwn")]
     if any(_PING.search(item) for item in formatted):
         found.append("Slack: unescaped text could mention people")
@@ -114,11 +129,15 @@ def _violations(message: dict[str, Any], text: str, shown: list[dict[str, Any]])
         found.append("Slack: a code fence is left open")
     if any(re.search(r"[<>]|&(?!amp;|lt;|gt;)", item) for item in formatted):
         found.append("Slack: & < > are not escaped")
-    if message.get("unfurl_links") is not False or message.get("unfurl_media") is not False:
-        found.append("Slack: links would be unfurled")
     if not text.strip():
         found.append("Slack: no text for notifications")
     return tuple(found)
+
+
+def unfurled(message: dict[str, Any]) -> tuple[str, ...]:
+    """Return whether a new message would show what its links lead to."""
+    unfurls = message.get("unfurl_links") is not False or message.get("unfurl_media") is not False
+    return ("Slack: links would be unfurled",) if unfurls else ()
 
 
 def _words(status: int, words: str, **facts: Any) -> Reply:

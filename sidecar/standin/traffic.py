@@ -54,7 +54,8 @@ class Received:
     action: str
     """`trigger`, `update`, `acknowledge`, `resolve`; empty where it could not be read."""
     key: str
-    """PagerDuty, webhook: the dedup key. Discord: the message's id. Slack names nothing."""
+    """PagerDuty, webhook: the dedup key. Discord: the message's id. Slack's API: channel and `ts`; its
+    webhooks name nothing."""
     title: str
     severity: str
     status: int | None
@@ -62,11 +63,13 @@ class Received:
     document: Any = field(repr=False)
     """The body, decoded; None if it was no JSON."""
     call: Call = field(repr=False)
+    refused: bool = False
+    """The answer's body says so, whatever its status."""
 
     @property
     def accepted(self) -> bool:
         """Whether the client was told so."""
-        return self.status is not None and 200 <= self.status < 300
+        return self.status is not None and 200 <= self.status < 300 and not self.refused
 
 
 @dataclass(frozen=True, kw_only=True)

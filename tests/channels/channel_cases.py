@@ -1,8 +1,8 @@
-"""The four channels, set up against a stand-in, for tests that hold for each of them."""
+"""The channels, each of their kinds, set up against a stand-in, for tests that hold for each of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
@@ -10,12 +10,21 @@ import msgspec
 
 from sidecar.channels.base import Channel, Request, Response
 from sidecar.channels.factory import make
-from sidecar.config.model import ChannelConfig, DiscordChannel, PagerDutyChannel, SlackChannel, WebhookChannel
+from sidecar.config.model import (
+    ChannelConfig,
+    DiscordChannel,
+    PagerDutyChannel,
+    SlackBotChannel,
+    SlackChannel,
+    WebhookChannel,
+)
 from sidecar.config.secrets import Secret
 from sidecar.core.levels import Level
 from sidecar.core.notification import Action, Kind, Link, Notification
 from sidecar.core.times import SECOND
 from sidecar.standin.server import StandIn
+from sidecar.standin.slack_api import CHANNEL
+from sidecar.standin.slack_api import TOKEN as BOT_TOKEN
 from sidecar.standin.traffic import Call, Reply, Service
 
 NOW = 1_784_277_778 * SECOND + 315_000_000
@@ -25,7 +34,7 @@ HMAC_SECRET = "Hm4cS3cr3tHm4cS3cr3t"
 SLACK_TOKEN = "Xx0SlackTokenXx0SlackToken"
 DISCORD_TOKEN = "Yy0Discord-Token_Yy0Discord"
 HOOK_TOKEN = "Zz0HookTokenZz0HookToken"
-SECRETS = (ROUTING_KEY, RULE_KEY, HMAC_SECRET, SLACK_TOKEN, DISCORD_TOKEN, HOOK_TOKEN)
+SECRETS = (ROUTING_KEY, RULE_KEY, HMAC_SECRET, SLACK_TOKEN, BOT_TOKEN, DISCORD_TOKEN, HOOK_TOKEN)
 """None of these may be seen anywhere but in a request."""
 
 
@@ -57,6 +66,13 @@ CASES = {
     "slack": Case(
         Service.SLACK,
         lambda base: SlackChannel(name="slack", webhook_url=Secret(f"{base}/services/T0AB/B0CD/{SLACK_TOKEN}")),
+        CHAT_PERMANENT,
+    ),
+    "slack bot": Case(
+        Service.SLACK,
+        lambda base: SlackBotChannel(
+            name="slack bot", bot_token=Secret(BOT_TOKEN), channel=CHANNEL, api_url=f"{base}/api"
+        ),
         CHAT_PERMANENT,
     ),
     "discord": Case(
@@ -114,8 +130,16 @@ def actions(case: Case) -> list[Action]:
 
 
 def request(channel: Channel, body: bytes, *, delayed: str | None = None, key: Secret | None = None) -> Request:
+    """Complete a frozen body that takes one request for an attempt now."""
+    (made,) = requests(channel, body, delayed=delayed, key=key)
+    return made
+
+
+def requests(
+    channel: Channel, body: bytes, *, delayed: str | None = None, key: Secret | None = None
+) -> Sequence[Request]:
     """Complete a frozen body for an attempt now."""
-    return channel.request(body, routing_key=key, delayed=delayed, now=NOW)
+    return channel.requests(body, routing_key=key, delayed=delayed, now=NOW)
 
 
 def call(made: Request) -> Call:
@@ -133,13 +157,7 @@ def call(made: Request) -> Call:
 
 def answer(stand_in: StandIn, case: Case, made: Request) -> Reply:
     """Have a stand-in answer a request without a network in between."""
-    services = {
-        Service.PAGERDUTY: stand_in.pagerduty.answer,
-        Service.SLACK: stand_in.slack.answer,
-        Service.DISCORD: stand_in.discord.answer,
-        Service.WEBHOOK: stand_in.webhook.answer,
-    }
-    return services[case.service](call(made))
+    return stand_in._answer(case.service, call(made))
 
 
 def response(status: int, body: bytes | str = b"", **headers: str) -> Response:

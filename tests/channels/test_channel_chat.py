@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
-from channel_cases import CASES, DISCORD_TOKEN, NOW, answer, notification, request, response
+from channel_cases import CASES, DISCORD_TOKEN, NOW, answer, notification, request, requests, response
 
-from sidecar.channels.discord import Discord
+from sidecar.channels.discord import ACKNOWLEDGED_COLOUR, COLOUR, Discord
 from sidecar.channels.slack import Slack
 from sidecar.config.model import DiscordChannel, SlackChannel
 from sidecar.config.secrets import Secret
@@ -21,9 +22,10 @@ from sidecar.standin.server import StandIn
 MESSAGE = "1200000000000000001"
 
 
-def slack(message: Notification, delayed: str | None = None) -> dict[str, Any]:
+def slack(message: Notification, delayed: str | None = None, *, heard: bool = False) -> dict[str, Any]:
     channel = Slack(SlackChannel(name="slack", webhook_url=Secret("https://hooks.slack.com/services/T0/B0/x")))
-    decoded: dict[str, Any] = json.loads(request(channel, channel.render(message, None), delayed=delayed).body)
+    body = channel.render(message, None, heard=heard)
+    decoded: dict[str, Any] = json.loads(request(channel, body, delayed=delayed).body)
     return decoded
 
 
@@ -119,6 +121,50 @@ def test_slack_gives_up_samples_first_and_keeps_what_happened() -> None:
     assert len(json.dumps(found["blocks"], ensure_ascii=False)) < 13_200
 
 
+FOLLOW_UPS = {
+    "acknowledge": (
+        notification(action=Action.ACKNOWLEDGE, title="T", notes=("acknowledged by Ann", "on it")),
+        "\N{EYES} Acknowledged: T\ncheckout · production · 15 occurrences\nacknowledged by Ann\non it",
+    ),
+    "resolve": (
+        msgspec.structs.replace(RESOLVED, title="T", notes=("rolled <!channel> back",)),
+        "\N{WHITE HEAVY CHECK MARK} Resolved: T\n"
+        "checkout · production · 15 occurrences · after 42 min · no match for 10 min\nrolled <!channel> back",
+    ),
+    "reminder": (
+        notification(action=Action.UPDATE, title="T", service=None, environment=None, count=1),
+        "\N{LARGE RED CIRCLE} Still open: T\n1 occurrence",
+    ),
+    "storm": (
+        notification(action=Action.UPDATE, kind=Kind.STORM, title="T", service=None, environment=None, count=7),
+        "\N{LARGE RED CIRCLE} Still open: T\n7 incidents",
+    ),
+    "count in the title": (
+        notification(action=Action.UPDATE, title="T (15 occurrences)", service=None, environment=None),
+        "\N{LARGE RED CIRCLE} Still open: T (15 occurrences)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOLLOW_UPS)
+def test_readers_who_have_the_trigger_get_what_follows_in_one_block_with_a_link(name: str) -> None:
+    message, text = FOLLOW_UPS[name]
+    (block,) = slack(message, heard=True)["blocks"]
+    assert block["text"] == {"type": "plain_text", "text": text, "emoji": False}
+    assert block["accessory"]["url"] == "https://luminalog.example.net/incidents/inc-5f0c9a7b"
+    assert slack(message, "47 min", heard=True)["blocks"][1]["elements"][0]["text"].endswith("delayed 47 min")
+
+
+@pytest.mark.parametrize("action", [Action.TRIGGER, Action.RESOLVE, Action.UPDATE])
+def test_readers_who_may_not_have_the_trigger_get_the_facts(action: Action) -> None:
+    """An update may be the first that a channel hears: another could not be told in time."""
+    message = notification(
+        action=action, resolved_at=NOW, notes=("opened and resolved while PagerDuty was unreachable",)
+    )
+    assert "connection timeout" in json.dumps(slack(message)["blocks"])
+    assert (slack(message, heard=True) == slack(message)) is (action is Action.TRIGGER)
+
+
 def test_a_late_chat_message_says_so_below_its_title() -> None:
     late = slack(notification(), delayed="47 min")
     assert late["blocks"][1]["elements"][0]["text"] == "\N{ALARM CLOCK} delayed 47 min"
@@ -190,10 +236,37 @@ def test_a_resolve_rewrites_the_triggers_message() -> None:
     assert [m["embeds"][0]["title"].partition(" ")[2][:9] for m in stand_in.discord.messages.values()] == ["Resolved:"]
 
 
-@pytest.mark.parametrize("action", [Action.UPDATE, Action.ACKNOWLEDGE])
-def test_other_messages_are_posted_so_that_people_notice(action: Action) -> None:
+def test_an_acknowledge_rewrites_the_triggers_message_and_notifies_nobody() -> None:
     channel = discord_channel()
-    assert request(channel, channel.render(notification(action=action), MESSAGE)).method == "POST"
+    made = request(channel, channel.render(notification(action=Action.ACKNOWLEDGE, notes=("by Ann",)), MESSAGE))
+    assert (made.method, f"/messages/{MESSAGE}" in made.url) == ("PATCH", True)
+    embed = json.loads(made.body)["embeds"][0]
+    assert (embed["title"].partition(":")[0], embed["color"]) == ("\N{EYES} Acknowledged", ACKNOWLEDGED_COLOUR)
+
+
+def test_a_reminder_is_posted_so_that_people_notice() -> None:
+    channel = discord_channel()
+    assert request(channel, channel.render(notification(action=Action.UPDATE), MESSAGE)).method == "POST"
+
+
+@pytest.mark.parametrize(
+    ("acknowledged", "sign", "colour"),
+    [(False, "\N{LARGE RED CIRCLE}", COLOUR[Level.FATAL]), (True, "\N{EYES}", ACKNOWLEDGED_COLOUR)],
+)
+def test_an_update_with_something_to_say_rewrites_the_message_and_is_posted_in_short(
+    acknowledged: bool, sign: str, colour: int
+) -> None:
+    said = notification(action=Action.UPDATE, title="T", acknowledged=acknowledged, notes=("no longer @acknowledged",))
+    channel = discord_channel()
+    edit, post = requests(channel, channel.render(said, MESSAGE), delayed="47 min")
+    assert [edit.method, post.method, "messages" in post.url] == ["PATCH", "POST", False]
+    rewritten, note = (json.loads(made.body)["embeds"][0] for made in (edit, post))
+    assert (rewritten["title"], rewritten["color"]) == (f"{sign} Still open: T", colour)
+    assert "```" in rewritten["description"]
+    assert note["title"] == rewritten["title"]
+    assert note["description"] == "checkout · production · 15 occurrences\nno longer @\u200backnowledged"
+    assert [field["name"] for field in note["fields"]] == ["Delayed"]
+    assert "Delayed" not in [field["name"] for field in rewritten["fields"]]
 
 
 @pytest.mark.parametrize("ref", [None, "", "../../evil", "12a"])

@@ -53,7 +53,7 @@ def test_delay_is_a_field_of_its_own() -> None:
 def test_the_signature_covers_the_time_of_the_attempt_and_the_body_as_sent() -> None:
     channel = CASE.channel()
     body = channel.render(notification(), None)
-    made = channel.request(body, routing_key=None, delayed="3 min", now=NOW + 5 * SECOND)
+    (made,) = channel.requests(body, routing_key=None, delayed="3 min", now=NOW + 5 * SECOND)
     timestamp = made.headers["X-LuminaLog-Timestamp"]
     assert timestamp == str(NOW // SECOND + 5)
     expected = hmac.new(HMAC_SECRET.encode(), timestamp.encode() + b"." + made.body, hashlib.sha256).hexdigest()
@@ -65,7 +65,7 @@ def test_a_receiver_refuses_a_forged_body_a_stale_time_and_a_wrong_secret() -> N
     body = channel.render(notification(), None)
     good = request(channel, body)
     forged = msgspec.structs.replace(good, body=good.body.replace(b"fatal", b"debug"))
-    stale = channel.request(body, routing_key=None, delayed=None, now=NOW - 3600 * SECOND)
+    (stale,) = channel.requests(body, routing_key=None, delayed=None, now=NOW - 3600 * SECOND)
     assert [answer(stand_in, CASE, made).status for made in (good, forged, stale)] == [200, 401, 401]
     assert answer(StandIn(webhook_secret="another"), CASE, good).status == 401
 
@@ -81,6 +81,6 @@ def test_a_retry_is_recognised_by_its_delivery_and_another_message_is_not() -> N
     channel = CASE.channel()
     body = channel.render(notification(), None)
     first = request(channel, body).headers["X-LuminaLog-Delivery"]
-    retry = channel.request(body, routing_key=None, delayed="9 min", now=NOW + 540 * SECOND)
+    (retry,) = channel.requests(body, routing_key=None, delayed="9 min", now=NOW + 540 * SECOND)
     assert retry.headers["X-LuminaLog-Delivery"] == first
     assert request(channel, channel.render(notification(count=16), None)).headers["X-LuminaLog-Delivery"] != first

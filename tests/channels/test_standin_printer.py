@@ -6,11 +6,13 @@ import io
 import json
 
 import pytest
-from channel_cases import CASES, NOW, Case, call, notification, request
+from channel_cases import CASES, NOW, Case, call, notification, request, requests
 from rich.console import Console
 from rich.text import Text
 
-from sidecar.core.notification import Action
+from sidecar.channels.transport import Transport
+from sidecar.core.notification import Action, Notification
+from sidecar.delivery.exchange import exchange
 from sidecar.standin.printer import Printer
 from sidecar.standin.server import StandIn
 from sidecar.standin.traffic import Received
@@ -73,6 +75,30 @@ def test_text_is_neither_markup_nor_control(case: Case, terminal: bool) -> None:
 
 def test_a_refusal_is_shown_as_such() -> None:
     assert "answered 503" in shown(CASES["slack"], status=503)
+
+
+@pytest.mark.parametrize(
+    ("told", "places"),
+    [
+        (notification(action=Action.RESOLVE, title="T"), ["RESOLVE  edit", "RESOLVE  thread"]),
+        (
+            notification(action=Action.UPDATE, title="T", notes=("no longer acknowledged",)),
+            ["UPDATE   edit", "UPDATE   thread and channel"],
+        ),
+    ],
+    ids=["resolve", "update"],
+)
+async def test_edits_and_replies_of_a_slack_bot_are_told_apart(
+    stand_in: StandIn, transport: Transport, told: Notification, places: list[str]
+) -> None:
+    sink, ref = io.StringIO(), None
+    stand_in.on_received = Printer(Console(file=sink, width=100)).show
+    channel = CASES["slack bot"].channel(stand_in.url)
+    for message in (notification(title="T"), told):
+        made = requests(channel, channel.render(message, ref))
+        ref = (await exchange(transport.send, channel.classify, made)).ref
+    heads = [line[21:] for line in sink.getvalue().splitlines() if line.endswith(" T")]
+    assert [head.rsplit("  ", 1)[0] for head in heads][1:] == places
 
 
 def test_a_resolve_is_told_from_a_trigger(case: Case) -> None:

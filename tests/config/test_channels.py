@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from config_texts import CHANNELS, KEY, LoadText, errors, load_rule, load_rules, warnings
 
-from sidecar.config.model import DiscordChannel, PagerDutyChannel, SlackChannel, WebhookChannel
+from sidecar.config.model import DiscordChannel, PagerDutyChannel, SlackBotChannel, SlackChannel, WebhookChannel
 from sidecar.core.levels import Level
 from sidecar.core.times import HOUR
 
 OTHER_KEY = "Z" * 32
 HOOK = "https://hooks.example.com/x"
+BOT = "xoxb-not-a-real-token"
 
 
 def load_channel(load_text: LoadText, keys: dict[str, Any], **files: str) -> Any:
@@ -26,22 +27,25 @@ def test_each_type_takes_all_its_keys(load_text: LoadText) -> None:
     docs = {
         "p": {"type": "pagerduty", "routing_key": KEY, "url": "http://127.0.0.1:8080/pd/", **common},
         "s": {"type": "slack", "webhook_url": HOOK, "fallback_channel": "d", **common},
+        "b": {"type": "slack", "bot_token": BOT, "channel": "#ops", "api_url": "http://[::1]:80/api/", **common},
         "d": {"type": "discord", "webhook_url": HOOK, **common},
         "w": {"type": "webhook", "url": HOOK, "secret": "signing", **common},
     }
     loaded = load_rules(load_text, channels=docs)
     assert loaded.config is not None, [str(problem) for problem in loaded.problems]
-    p, s, d, w = loaded.config.channels.values()
+    p, s, b, d, w = loaded.config.channels.values()
     assert isinstance(p, PagerDutyChannel)
     assert isinstance(s, SlackChannel)
+    assert isinstance(b, SlackBotChannel)
     assert isinstance(d, DiscordChannel)
     assert isinstance(w, WebhookChannel)
     assert p.url == "http://127.0.0.1:8080/pd"
     assert s.fallback_channel == "d"
+    assert (b.bot_token.reveal(), b.channel, b.api_url) == (BOT, "#ops", "http://[::1]:80/api")
     assert w.url.reveal() == HOOK
     assert w.secret is not None
     assert w.secret.reveal() == "signing"
-    for channel in (p, s, d, w):
+    for channel in (p, s, b, d, w):
         assert {name: getattr(channel, name) for name in expected} == expected
 
 
@@ -81,6 +85,19 @@ def test_only_pagerduty_is_a_pager_by_default(load_text: LoadText) -> None:
         ({"type": "slack", "webhook_url": HOOK, "fallback_channel": "c"}, "fallback_channel"),
         ({"type": "slack", "webhook_url": HOOK, "fallback_channel": "nobody"}, "fallback_channel"),
         ({"type": "slack", "webhook_url": HOOK, "severity_map": {"error": "loud"}}, "severity_map.error"),
+        ({"type": "slack", "channel": "C1"}, ""),
+        ({"type": "slack", "webhook_url": HOOK, "bot_token": BOT, "channel": "C1"}, "bot_token"),
+        ({"type": "slack", "webhook_url": HOOK, "channel": "C1"}, "channel"),
+        ({"type": "slack", "webhook_url": HOOK, "api_url": HOOK}, "api_url"),
+        ({"type": "slack", "bot_token": BOT}, ""),
+        ({"type": "slack", "bot_token": BOT, "channel": ""}, "channel"),
+        ({"type": "slack", "bot_token": BOT, "channel": "two words"}, "channel"),
+        ({"type": "slack", "bot_token": BOT, "channel": "@ann"}, "channel"),
+        ({"type": "slack", "bot_token": BOT, "channel": "x" * 81}, "channel"),
+        ({"type": "slack", "bot_token": "xoxp-1", "channel": "C1"}, "bot_token"),
+        ({"type": "slack", "bot_token": f"{BOT}\r\nHost: x", "channel": "C1"}, "bot_token"),
+        ({"type": "slack", "bot_token": BOT, "channel": "C1", "api_url": "http://slack.com/api"}, "api_url"),
+        ({"type": "slack", "bot_token": BOT, "channel": "C1", "api_url": "https://x/?a=b"}, "api_url"),
         ({"type": "webhook"}, ""),
         ({"type": "webhook", "url": "https://x", "secret": ""}, "secret"),
         ({"type": "email"}, "type"),
@@ -89,6 +106,7 @@ def test_only_pagerduty_is_a_pager_by_default(load_text: LoadText) -> None:
 def test_each_mistake_is_reported_at_its_place(load_text: LoadText, keys: dict[str, Any], path: str) -> None:
     problems = errors(load_rules(load_text, channels={"c": keys}))
     assert [problem.path for problem in problems] == [f"channels.c.{path}".rstrip(".")]
+    assert BOT not in str(problems)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "[::1]"])
@@ -139,6 +157,7 @@ def test_every_secret_has_a_file_form(load_text: LoadText) -> None:
 channels:
   p: {type: pagerduty, routing_key_file: key}
   s: {type: slack, webhook_url_file: url}
+  b: {type: slack, bot_token_file: token, channel: ops}
   d: {type: discord, webhook_url_file: url}
   w: {type: webhook, url_file: url, secret_file: key}
 admin: {token_file: key}
@@ -147,7 +166,7 @@ rules:
   - {ruleName: B, pager_duty_key_file: key, channels: [p]}
   - {ruleName: C, pagerDutyKey_file: key, channels: [p]}
 """
-    loaded = load_text(text, files={"key": KEY, "url": HOOK})
+    loaded = load_text(text, files={"key": KEY, "url": HOOK, "token": f"{BOT}\n"})
     assert loaded.config is not None, loaded.problems
     assert len({rule.routing_key for rule in loaded.config.rules}) == 1
     assert [secret.reveal() for secret in loaded.config.secrets.values()] == [KEY]
@@ -172,6 +191,11 @@ def test_the_built_in_table_by_level(load_text: LoadText) -> None:
         "info": ("discord",),
         "debug": ("discord",),
     }
+
+
+def test_a_bot_is_routed_to_as_slack_is(load_text: LoadText) -> None:
+    channels = {"ops": {"type": "slack", "bot_token": BOT, "channel": "C1"}}
+    assert routes(load_text, channels)["error"] == ("ops",)
 
 
 def test_an_entry_means_every_channel_of_that_name_or_type_and_is_skipped_without_one(load_text: LoadText) -> None:

@@ -19,6 +19,7 @@ ENV = {
     "PAGERDUTY_KEY": KEY,
     "PAGERDUTY_PROD_KEY": KEY[::-1],
     "SLACK_URL": "https://hooks.slack.com/services/T/B/x",
+    "SLACK_BOT_TOKEN": "xoxb-not-a-real-token",
     "INGEST_TOKEN": "token",
     "DISCORD_URL": "https://discord.com/api/webhooks/1/x",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,16 @@ def test_the_schema_is_a_schema() -> None:
 @pytest.mark.parametrize("path", sorted(CONFIG.glob("*.yaml")), ids=lambda path: path.name)
 def test_every_example_is_valid(path: Path) -> None:
     VALIDATOR.validate(yaml.safe_load(path.read_text()))
+
+
+@pytest.mark.parametrize("page", ["slack", "discord"])
+def test_every_channel_that_a_page_shows_is_valid(page: str) -> None:
+    text = (CONFIG.parent / "docs" / f"{page}.md").read_text()
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    channels = [block for block in blocks if "channels" in block]
+    assert channels
+    for block in channels:
+        VALIDATOR.validate(block)
 
 
 @pytest.mark.parametrize("path", sorted(CONFIG.glob("rules.d/*.json")), ids=lambda path: path.name)

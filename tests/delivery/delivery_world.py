@@ -41,11 +41,11 @@ class FakeChannel:
     def __init__(self, name: str, *, pager: bool = False, limit: str = "", keyed: bool = False) -> None:
         self.name, self.pager, self._limit, self._keyed = name, pager, limit or name, keyed
 
-    def render(self, notification: Notification, ref: str | None) -> bytes:
+    def render(self, notification: Notification, ref: str | None, *, heard: bool = False) -> bytes:
         return f"{notification.action} {notification.count} {ref}".encode()
 
-    def request(self, body: bytes, *, routing_key: Secret | None, delayed: str | None, now: int) -> Request:
-        return Request(method="POST", url=self.name, headers={"delayed": delayed or ""}, body=body)
+    def requests(self, body: bytes, *, routing_key: Secret | None, delayed: str | None, now: int) -> list[Request]:
+        return [Request(method="POST", url=self.name, headers={"delayed": delayed or ""}, body=body)]
 
     def classify(self, response: Response) -> Outcome:
         if response.status < 300:
@@ -63,7 +63,7 @@ class FakeChannel:
 class OtherChannel(FakeChannel):
     """Another kind of service."""
 
-    def render(self, notification: Notification, ref: str | None) -> bytes:
+    def render(self, notification: Notification, ref: str | None, *, heard: bool = False) -> bytes:
         return f"other {notification.action}".encode()
 
 

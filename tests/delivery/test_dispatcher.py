@@ -244,10 +244,10 @@ async def test_an_incident_that_cannot_be_put_into_words_stops_no_other(monkeypa
     world = World(FakeTransport())
     render: Callable[..., bytes] = FakeChannel.render
 
-    def broken(self: FakeChannel, notification: Notification, ref: str | None) -> bytes:
+    def broken(self: FakeChannel, notification: Notification, ref: str | None, *, heard: bool) -> bytes:
         if notification.incident_id == "bad":
             raise ValueError("secret-laden text")
-        return render(self, notification, ref)
+        return render(self, notification, ref, heard=heard)
 
     monkeypatch.setattr(FakeChannel, "render", broken)
     world.admit(world.incident("bad"), "slack", Action.TRIGGER)

@@ -159,7 +159,7 @@ async def test_a_clock_set_right_after_the_decision_gives_no_page_up() -> None:
     assert len(world.transport.sent) == 11
 
 
-@pytest.mark.parametrize("where", ["request", "classify"])
+@pytest.mark.parametrize("where", ["requests", "classify"])
 async def test_a_defect_in_a_channel_ends_one_attempt_and_no_more(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     sound: Any = getattr(FakeChannel, where)
     broken = iter([True])
@@ -175,7 +175,7 @@ async def test_a_defect_in_a_channel_ends_one_attempt_and_no_more(monkeypatch: p
     (second,) = world.admit(world.incident("second"), "slack", Action.TRIGGER)
     async with world.running():
         await world.dispatcher.drained()
-    assert first.settled_as is (SettledAs.FAILED if where == "request" else SettledAs.DELIVERED)
+    assert first.settled_as is (SettledAs.FAILED if where == "requests" else SettledAs.DELIVERED)
     assert second.settled_as is SettledAs.DELIVERED
     assert "secret-laden" not in world.log.getvalue()
 

@@ -14,6 +14,7 @@ import yaml
 from rich.cells import cell_len
 from running import DATABASE, KEY, PATIENCE, ROOT, RULE_KEY, World
 
+from sidecar.standin.slack_api import TOKEN
 from sidecar.standin.traffic import Answer, Service
 
 
@@ -86,6 +87,23 @@ async def test_send_test_exits_1_where_a_channel_refuses_and_shows_its_words(wor
     (report,) = json.loads(done.out)
     assert (report["channel"], report["ok"], report["status"], report["detail"]) == ("slack", False, 404, "no_service")
     assert [one.service for one in world.stand_in.received] == [Service.SLACK]
+
+
+async def test_send_test_shows_whether_a_slack_bot_may_edit_what_it_posts(world: World) -> None:
+    api = world.stand_in.slack_api
+    bot = {"type": "slack", "bot_token": TOKEN, "channel": "alerts", "api_url": world.stand_in.slack_api_url}
+    world.configure(channels={"bot": bot}, rules=[])
+    done = await world.run("send-test", "--config", str(world.config))
+    assert (done.code, [line.split(":")[:2] for line in done.out.splitlines()]) == (
+        0,
+        [["ok   bot", " trigger"], ["ok   bot", " resolve"]],
+    )
+    ((root, _), *replies) = api.messages.items()
+    assert [reply["thread_ts"] for _, reply in replies] == [root[1]]
+    api.no_edits = "cant_update_message"
+    done = await world.run("send-test", "--config", str(world.config))
+    assert (done.code, "cant_update_message" in done.out) == (1, True)
+    assert TOKEN not in done.out + done.err
 
 
 async def test_send_test_exits_1_where_nobody_answers(world: World) -> None:

@@ -318,7 +318,9 @@ async def test_killed_while_a_page_that_nobody_received_is_cancelled(run: Run, p
 
         def notes() -> list[Service]:
             return [
-                one.service for one in run.stand_in.received if "while PagerDuty was unreachable" in str(one.document)
+                one.service
+                for one in run.stand_in.received
+                if "while PagerDuty was unreachable" in str(one.document) and one.call.method == "POST"
             ]
 
         await run.until(lambda: set(notes()) == set(EVERYWHERE[1:]) and run.accepted("resolve") >= 3)

@@ -80,20 +80,54 @@ class PagerDutyChannel(Channel, kw_only=True, tag_field="type", tag="pagerduty")
 
 
 class SlackChannel(Channel, kw_only=True, tag_field="type", tag="slack"):
-    """Slack, incoming webhook."""
+    """Slack: an incoming webhook, or a bot that also edits its messages and replies in their threads."""
 
     webhook_url: (
         Annotated[
             Secret,
             Meta(
-                description="Address of the webhook; `http://` is allowed for loopback only.",
-                extra={"default": "required"},
+                description="Address of the incoming webhook; `http://` is allowed for loopback only.",
+                extra={"default": "required, or `bot_token`"},
             ),
         ]
         | UnsetType
     ) = UNSET
     webhook_url_file: (
         Annotated[SecretFile, Meta(description="File that holds `webhook_url`.", extra={"default": "none"})] | UnsetType
+    ) = UNSET
+    bot_token: (
+        Annotated[
+            Secret,
+            Meta(
+                description="Token of the bot, `xoxb-…`, instead of a webhook.",
+                extra={"default": "required, or `webhook_url`"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    bot_token_file: (
+        Annotated[SecretFile, Meta(description="File that holds `bot_token`.", extra={"default": "none"})] | UnsetType
+    ) = UNSET
+    channel: (
+        Annotated[
+            Text,
+            Meta(
+                description="Where the bot posts: a channel's id such as `C0123456789`, or its name.",
+                extra={"default": "required with `bot_token`"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    api_url: (
+        Annotated[
+            Text,
+            Meta(
+                description="Base address of the Web API, for a proxy or a stand-in; `/chat.postMessage` is added. "
+                "`http://` is allowed for loopback only.",
+                extra={"type": "URL", "default": "`https://slack.com/api`"},
+            ),
+        ]
+        | UnsetType
     ) = UNSET
     pager: Annotated[bool, Meta(description="Whether it wakes people.")] = False
     max_events_per_minute: Annotated[int, Meta(ge=1, le=100_000, description="Messages; Slack takes about 60.")] = 60
