@@ -20,6 +20,7 @@ from sidecar.core.levels import Level
 from sidecar.core.match import Match, line_digest
 from sidecar.core.notification import Kind
 from sidecar.core.redact import redact
+from sidecar.core.routing import Origin
 from sidecar.core.rule import Rule
 from sidecar.core.window import Run
 
@@ -134,6 +135,7 @@ class Incident(msgspec.Struct, kw_only=True):
     service: str | None
     host: str | None
     environment: str | None
+    namespace: str | None = None
     trace_id: str | None
     samples: list[str]
     links: tuple[tuple[str, str], ...] = ()
@@ -149,6 +151,11 @@ class Incident(msgspec.Struct, kw_only=True):
     def fields(self) -> dict[str, str]:
         """What it is grouped by and the values, fit to be shown."""
         return {name: clean(value) for name, value in zip(self.group_by, self.group, strict=True)}
+
+    @property
+    def origin(self) -> Origin:
+        """What routing goes by, besides the level."""
+        return Origin(service=self.service, namespace=self.namespace, environment=self.environment)
 
     def add_sample(self, match: Match) -> None:
         """Keep a match's line, redacted and bounded, unless there are enough."""
@@ -195,6 +202,7 @@ def incident_of(rule: Rule, group: tuple[str, ...], match: Match, run: Run, dedu
         service=clean_name(record.service),
         host=clean_name(record.host),
         environment=clean_name(record.environment),
+        namespace=clean_name(record.namespace),
         trace_id=clean_name(record.trace_id),
         samples=[],
         links=rule.links,

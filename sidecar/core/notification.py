@@ -59,6 +59,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     """Host, else service, else `LuminaLog`."""
     service: str | None = None
     environment: str | None = None
+    namespace: str | None = None
     host: str | None = None
     error_type: str | None = None
     root_cause: str | None = None

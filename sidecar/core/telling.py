@@ -30,7 +30,7 @@ class Telling:
 
     def channels_of(self, incident: Incident) -> tuple[str, ...]:
         """Return whom the incident concerns at its present level."""
-        return self.routing.route(incident.channels, incident.level)
+        return self.routing.route(incident.channels, incident.level, incident.origin)
 
     def trigger(self, incident: Incident, time: int, now: int) -> None:
         """Tell every channel that ought to know by now and does not; pagers only of what is young enough.
