@@ -22,9 +22,11 @@ from sidecar.config.credentials import Credentials
 from sidecar.config.files import MAX_CONFIG_BYTES, FileProblemError, read_file
 from sidecar.config.inputs import build_inputs, check_listeners
 from sidecar.config.model import Admin, ChannelConfig, Config, Log, PagerDutyChannel
+from sidecar.config.pagers import warn_of_pages
 from sidecar.config.problems import Place, Problem, Severity, Source, quoted
 from sidecar.config.reader import Reader
 from sidecar.config.routes import build_routing, check_rule, created_channels
+from sidecar.config.routing import ROUTES, build_routes
 from sidecar.config.rules import Built, Entry, build_defaults, build_rule
 from sidecar.config.secrets import Secret
 from sidecar.config.syntax import Parsed, UnreadableError, parse
@@ -188,13 +190,16 @@ class _Loader:
     def _build(self, reader: Reader, root: document.Root, entries: list[Entry], globs: tuple[str, ...]) -> Config:
         main = reader.source
         channels = ChannelBuilder(main, self._credentials).build(dict(root.channels))
-        routing = build_routing(main, dict(root.routing), channels)
+        table = {key: entries for key, entries in root.routing.items() if key != ROUTES}
+        routing = build_routing(main, table, channels)
+        routes = build_routes(main, root.routing.get(ROUTES, []), channels)
         defaults = build_defaults(reader, root.defaults or document.Defaults())
         rules = [build_rule(entry, defaults, self._credentials) for entry in entries]
         _check_unique(rules)
         created = created_channels(rules, channels)
         for built in rules:
-            check_rule(built, main, channels, created, routing)
+            check_rule(built, main, channels, created, routing, routes)
+            warn_of_pages(built, {**channels, **created}, routing, routes)
         self._check_use(main, root, entries)
         config = Config(
             inputs=build_inputs(main, root.inputs, self._base, self._credentials),
@@ -202,6 +207,7 @@ class _Loader:
             rules=tuple(built.rule for built in rules if built.enabled),
             secrets=_keys(rules, channels),
             routing=routing,
+            routes=routes,
             admin=self._admin(main, root),
             log=Log() if root.log is UNSET else Log(level=root.log.level, format=root.log.format),
             state_dir=None if root.state_dir is UNSET else str(self._base / root.state_dir),

@@ -52,8 +52,8 @@ def lookup(record: Record, name: str) -> object | None:
     """Return a record's value under a name, None if there is none.
 
     The names time, level, message, error_type, stack, service, host, environment, namespace and trace_id (`errorType`
-    and `traceId` too, any case) give what the decoder found, the level by its name; every other name is looked up in the
-    object as it was logged.
+    and `traceId` too, any case) give what the decoder found, the level by its name; every other name is looked up in
+    the object as it was logged.
     """
     attribute = _ATTRIBUTES.get(name) or _ATTRIBUTES.get(fold(name))
     if attribute is None:

@@ -47,7 +47,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom to tell instead of the table, and of which incidents. Globs are case-sensitive, and one of them has to fit."""
+    """Whom to tell instead of the table, and of which incidents. Globs are case-sensitive; one of them has to fit."""
 
     service: tuple[str, ...] | None = None
     """None: whatever it is, also unknown."""

@@ -36,8 +36,8 @@ SERVICE = (
 HOST = ("host.name", "host", "hostname", "node", "kubernetes.host", "_HOSTNAME")
 ENVIRONMENT = ("environment", "env", "deployment.environment", "deployment.environment.name")
 NAMESPACE = (
-    *("namespace", "kubernetes.namespace_name", "k8s.namespace.name", "kubernetes.namespace", "kubernetes.namespace.name"),
-    "namespace_name",
+    *("namespace", "kubernetes.namespace_name", "k8s.namespace.name", "kubernetes.namespace"),
+    *("kubernetes.namespace.name", "namespace_name"),
 )
 TRACE_ID = ("trace_id", "traceId", "trace.id")
 ERROR = ("error", "err", "exception")
