@@ -121,4 +121,4 @@ def glob_fits(patterns: tuple[str, ...] | None, value: str | None) -> bool:
 
 def is_anything(pattern: str) -> bool:
     """Whether a glob is `*`, which fits an unknown value, too."""
-    return not pattern.strip("*")
+    return bool(pattern) and not pattern.strip("*")
