@@ -36,6 +36,9 @@ MAX_SAMPLE_CHARACTERS = 2_000
 MAX_STACK_CHARACTERS = 8_000
 """Enough for the frames that matter; chat services cut far earlier, PagerDuty takes 512 KB in all."""
 
+MAX_CLEARING_CHARACTERS = 200
+"""A clearing record's line within the reason for an end: chat services show little more in a field."""
+
 MAX_FOLDED_TITLES = 20
 """A storm lists this many of the incidents it holds and counts the rest."""
 
@@ -101,6 +104,8 @@ class Incident(msgspec.Struct, kw_only=True):
     acknowledged_at: int | None = None
     """Wall clock, the first time."""
     resolved_by: str = ""
+    cleared_by: str = ""
+    """The line of the record that said that it is over."""
     reopened_at: int | None = None
     """Wall clock: its quiet began anew then."""
 
@@ -111,7 +116,7 @@ class Incident(msgspec.Struct, kw_only=True):
     followed: bool = False
     """Bytes followed the newest match within its batch."""
     quiet: bool = False
-    """The quiet period is over, but the source has been silent too: it may be dead."""
+    """The quiet period is over, but the source has been silent too: it may be dead. Once closed: whether it was so."""
 
     channels: tuple[str, ...] | None
     """The rule's channels when it opened; None: routed by level."""
@@ -220,6 +225,13 @@ def sample_text(match: Match, *, with_stack: bool) -> str:
     if with_stack and record.stack and record.stack not in record.line:
         line += "\n" + redact(record.stack)[:MAX_STACK_CHARACTERS]
     return line
+
+
+def clearing_text(match: Match) -> str:
+    """Return the line of a clearing record for people, on one line: redacted before it is cut, as samples are."""
+    record = match.sample
+    line = " ".join(redact(record.line or record.message).split())
+    return line if len(line) <= MAX_CLEARING_CHARACTERS else line[: MAX_CLEARING_CHARACTERS - 1] + "…"
 
 
 def clean(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sidecar.core.closing import Closing
 from sidecar.core.decisions import DiscardReason
-from sidecar.core.incidents import Incident, ResolveReason, dedup_key, incident_of
+from sidecar.core.incidents import Incident, ResolveReason, clearing_text, dedup_key, incident_of
 from sidecar.core.ledger import Ledger
 from sidecar.core.match import Match
 from sidecar.core.records import NONE
@@ -71,6 +71,7 @@ class Judging:
                 said in (NONE, held) for said, held in zip(match.group, incident.group, strict=True)
             )
             if agrees and match.time >= incident.last_seen:
+                incident.cleared_by = clearing_text(match)
                 self._closing.resolve(incident, ResolveReason.CLEARED, match.time, now)
 
     def _room_for(self, state: RuleState, key: GroupKey, now: int) -> GroupKey:

@@ -74,7 +74,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     opened_at: int = 0
     resolved_at: int | None = None
     resolve_reason: str | None = None
-    """A sentence for people, for example `no match for 10m`."""
+    """Words for people, for example `no match for 11 minutes while the source kept logging`."""
     samples: tuple[str, ...] = ()
     """Up to five sample lines, the first with its stack trace."""
     folded: tuple[str, ...] = ()
