@@ -140,3 +140,13 @@ async def test_a_rotated_file_without_a_successor_leaves_its_incident_to_be_clos
     assert world.incident.quiet
     await world.wait(24 * 60)
     assert world.told == ["trigger", STALE]
+
+
+async def test_an_input_knows_its_own_sources_from_others(world: World) -> None:
+    """One that cannot be read keeps the incidents of its own sources open, and no others."""
+    await world.log("error")
+    sources = {world.incident.source, "tail:/x.log", "k8s:n/p/c", "http:other/a", "journal:x.service", "stdin:other"}
+    kind = world.incident.source.partition(":")[0]
+    mine = {"tail": {"tail", "k8s"}, "http": {"http"}, "journal": {"journal"}, "stdin": {"stdin"}}[kind]
+    own = {name for name in sources if name.partition(":")[0] in mine} - {"http:other/a", "stdin:other"}
+    assert {name for name in sources if world.feed.input.may_have(name)} == own
