@@ -173,7 +173,10 @@ class Incident(msgspec.Struct, kw_only=True):
         self.message = clean(record.message)
         self.error_type = clean_name(record.error_type)
         self.root_cause = clean_name(record.root_cause)
+        self.service = clean_name(record.service)
         self.host = clean_name(record.host)
+        self.environment = clean_name(record.environment)
+        self.namespace = clean_name(record.namespace)
         self.trace_id = clean_name(record.trace_id)
         self.samples.insert(0, sample_text(match, with_stack=True))
         del self.samples[MAX_SAMPLES:]

@@ -118,6 +118,16 @@ def test_a_rise_tells_whom_the_route_for_the_new_level_adds() -> None:
     assert told(world.read(clock=HOUR)) == [("resolve", "slack"), ("resolve", PAGER)]
 
 
+def test_a_rise_goes_to_whom_the_worse_record_s_origin_leads() -> None:
+    """Where a group holds several services, people who own the first would be told of what the second did."""
+    world = bench(Route(service=("a",), channels=("slack",)), Route(service=("b",), channels=("discord",)))
+    assert told(world.read(a_match(0, service="a", environment="e", namespace="n"))) == [("trigger", "slack")]
+    world.read(a_match(1, service="b"))
+    assert world.incident.origin == Origin(service="a", environment="e", namespace="n")
+    assert told(world.read(a_match(2, service="b", level=Level.FATAL))) == [("trigger", "discord")]
+    assert world.incident.origin == Origin(service="b")
+
+
 def test_new_routes_hold_for_open_incidents_that_get_worse() -> None:
     world = bench(Route(service=("a",), channels=("slack",)))
     world.read(a_match(0, service="a"))
