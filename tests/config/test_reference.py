@@ -19,6 +19,7 @@ ENV = {
     "PAGERDUTY_KEY": KEY,
     "PAGERDUTY_PROD_KEY": KEY[::-1],
     "SLACK_URL": "https://hooks.slack.com/services/T/B/x",
+    "PAYMENTS_SLACK_URL": "https://hooks.slack.com/services/T/B/y",
     "INGEST_TOKEN": "token",
     "DISCORD_URL": "https://discord.com/api/webhooks/1/x",
 }
