@@ -51,6 +51,7 @@ def test_every_example_rule_is_valid(path: Path) -> None:
         rules(match={"a": [1, {"glob": "x"}], "any": [{"b": True}], "not": {"c": {"gte": 5, "lt": 6}}}),
         rules(severityMap={"error": "critical"}, labels={"a": "b"}, groupBy=[]),
         {"defaults": {"maxGroups": 5, "allowed_lateness": "0s"}},
+        {"routing": {"err": ["slack"], "routes": [{"service": ["a", "b*"], "levels": ["warn"], "channels": []}]}},
     ],
 )
 def test_what_loads_is_valid(load_text: LoadText, config: dict[str, Any]) -> None:
@@ -70,6 +71,10 @@ def test_what_loads_is_valid(load_text: LoadText, config: dict[str, Any]) -> Non
         {"quarantine_max": -1},
         {"quarantine_max": 10_001},
         {"rules": [{}]},
+        {"routing": {"routes": ["slack"]}},
+        {"routing": {"routes": [{"service": "a"}]}},
+        {"routing": {"error": [{"service": "a", "channels": []}]}},
+        {"routing": {"routes": [{"servce": "a", "channels": []}]}},
         rules(rule_name="A"),
         rules(countThreshold=3, count_threshold=3, window="5m"),
         rules(countThreshold=0, window="5m"),

@@ -117,6 +117,18 @@ async def test_a_source_that_goes_away_after_a_sign_of_life_has_its_incident_clo
     assert world.told == ["trigger", CLOSED]
 
 
+@only("http")
+async def test_a_tag_s_clock_is_the_wall_clock_after_a_minute_without_a_request(world: World) -> None:
+    """Until then it is the time of its latest record: more may be under way."""
+    await world.log("error")
+    await world.wait(10.8)
+    await world.log("info")
+    await world.wait(0.9)
+    assert world.told == ["trigger"]
+    await world.wait(0.2)
+    assert world.told == ["trigger", CLOSED]
+
+
 @only("tail")
 async def test_a_file_that_takes_the_place_of_a_rotated_one_proves_life_for_it(world: World) -> None:
     feed = world.feed
