@@ -268,7 +268,7 @@ class Pipeline:
         able = [
             name for name, one in self._routing.destinations.items() if not one.pagerduty or one.routing_key is not None
         ]
-        routed = [name for name in self._routing.route(None, incident.level) if name in able]
+        routed = [name for name in self._routing.route(None, incident.level, incident.origin) if name in able]
         return tuple(routed or [name for name in able if not self._routing.is_pager(name)] or able)
 
     # ── one transaction ───────────────────────────────────────────────────────────────────────────────────────────

@@ -62,6 +62,7 @@ def tidy(notification: Notification) -> Notification:
         source=clean_line(n.source, MAX_LINE) or "LuminaLog",
         service=_line(n.service),
         environment=_line(n.environment),
+        namespace=_line(n.namespace),
         host=_line(n.host),
         error_type=_line(n.error_type),
         root_cause=_line(n.root_cause),
@@ -113,6 +114,7 @@ def facts(n: Notification) -> list[tuple[str, str]]:
     found = [
         ("Service", n.service),
         ("Environment", n.environment),
+        ("Namespace", n.namespace),
         ("Level", n.level.label),
         ("Count", f"{n.count}{limit}"),
         ("Error type", n.error_type),
@@ -130,7 +132,12 @@ def facts(n: Notification) -> list[tuple[str, str]]:
 
 def _group(n: Notification) -> str:
     """Return the values that the incident is about, where its other facts do not show them."""
-    shown = {"service": n.service or NONE, "error_type": n.error_type or NONE}
+    shown = {
+        "service": n.service or NONE,
+        "error_type": n.error_type or NONE,
+        "environment": n.environment or NONE,
+        "namespace": n.namespace or NONE,
+    }
     if all(shown.get(name) == value for name, value in n.group.items()):
         return ""
     return ", ".join(f"{name}={value}" for name, value in n.group.items())

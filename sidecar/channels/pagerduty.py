@@ -122,6 +122,7 @@ def _details(n: Notification) -> dict[str, Any]:
         "first_seen": rfc3339(n.first_seen) if n.first_seen else None,
         "last_seen": rfc3339(n.last_seen) if n.last_seen else None,
         "environment": n.environment,
+        "namespace": n.namespace,
         "host": n.host,
         "error_type": n.error_type,
         "root_cause": n.root_cause,

@@ -23,10 +23,12 @@ from sidecar.config.escalation import build_policies, check_policies
 from sidecar.config.files import MAX_CONFIG_BYTES, FileProblemError, read_file
 from sidecar.config.inputs import build_inputs, check_listeners
 from sidecar.config.model import Admin, ChannelConfig, Config, Log, PagerDutyChannel
+from sidecar.config.pagers import warn_of_pages
 from sidecar.config.peace import build_silences
 from sidecar.config.problems import Place, Problem, Severity, Source, quoted
 from sidecar.config.reader import Reader
 from sidecar.config.routes import build_routing, check_rule, created_channels
+from sidecar.config.routing import ROUTES, build_routes
 from sidecar.config.rules import Built, Entry, build_defaults, build_rule
 from sidecar.config.secrets import Secret
 from sidecar.config.syntax import Parsed, UnreadableError, parse
@@ -191,14 +193,17 @@ class _Loader:
     def _build(self, reader: Reader, root: document.Root, entries: list[Entry], globs: tuple[str, ...]) -> Config:
         main = reader.source
         channels = ChannelBuilder(main, self._credentials).build(dict(root.channels))
-        routing = build_routing(main, dict(root.routing), channels)
+        table = {key: entries for key, entries in root.routing.items() if key != ROUTES}
+        routing = build_routing(main, table, channels)
+        routes = build_routes(main, root.routing.get(ROUTES, []), channels)
         defaults = build_defaults(reader, root.defaults or document.Defaults())
         policies = build_policies(main, dict(root.escalation))
         rules = [build_rule(entry, defaults, self._credentials, policies) for entry in entries]
         _check_unique(rules)
         created = created_channels(rules, channels)
         for built in rules:
-            check_rule(built, main, channels, created, routing)
+            check_rule(built, main, channels, created, routing, routes)
+            warn_of_pages(built, {**channels, **created}, routing, routes)
         used = [built.rule.escalation.name for built in rules if built.enabled and built.rule.escalation is not None]
         check_policies(main, dict(root.escalation), [*channels, *created], used)
         self._check_use(main, root, entries)
@@ -209,6 +214,7 @@ class _Loader:
             secrets=_keys(rules, channels),
             routing=routing,
             silences=build_silences(main, root.silences),
+            routes=routes,
             admin=self._admin(main, root),
             log=Log() if root.log is UNSET else Log(level=root.log.level, format=root.log.format),
             state_dir=None if root.state_dir is UNSET else str(self._base / root.state_dir),

@@ -12,6 +12,7 @@ import msgspec
 
 from sidecar.config.secrets import Secret
 from sidecar.core.levels import Level
+from sidecar.core.routing import Route
 from sidecar.core.rule import Rule
 from sidecar.core.silences import Silence
 from sidecar.core.times import DAY, SECOND
@@ -183,6 +184,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     routing: Mapping[Level, tuple[str, ...]] = {}
     """Channel names by level for rules that name none; already reduced to configured channels."""
     silences: tuple[Silence, ...] = ()
+    routes: tuple[Route, ...] = ()
+    """Asked before that table; their channels are reduced likewise."""
     admin: Admin = Admin()
     log: Log = Log()
     state_dir: str | None = None

@@ -7,8 +7,9 @@ brought a `pagerDutyKey` and named `pagerduty` is never in the table: other rule
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from sidecar.config import document
 from sidecar.config.model import (
     ChannelConfig,
     DiscordChannel,
@@ -17,10 +18,12 @@ from sidecar.config.model import (
     SlackChannel,
     WebhookChannel,
 )
+from sidecar.config.outcomes import Outcome, outcomes
 from sidecar.config.problems import Place, Source, listed, quoted
 from sidecar.config.rules import Built
 from sidecar.config.values import read_level, unknown_channel
 from sidecar.core.levels import Level
+from sidecar.core.routing import Route
 
 DEFAULT_ROUTING: Mapping[Level, tuple[str, ...]] = {
     Level.PANIC: ("pagerduty", "slack", "discord"),
@@ -44,12 +47,12 @@ PAGERDUTY = "pagerduty"
 
 
 def build_routing(
-    source: Source, written: dict[str, list[str]], channels: Mapping[str, ChannelConfig]
+    source: Source, written: Mapping[str, list[str | document.Route]], channels: Mapping[str, ChannelConfig]
 ) -> dict[Level, tuple[str, ...]]:
     """Return channel names by level: the file's table over the built-in one, reduced to configured channels."""
     table = dict(DEFAULT_ROUTING)
     given: set[Level] = set()
-    for word, entries in written.items():
+    for word, written_entries in written.items():
         place: Place = ("routing", word)
         level = read_level(source, place, word)
         if level is None:
@@ -57,28 +60,43 @@ def build_routing(
         if level in given:
             source.error(place, f"the level `{level.label}` is given twice")
         given.add(level)
+        entries = [_name(source, (*place, i), entry) for i, entry in enumerate(written_entries)]
         table[level] = tuple(entries)
         for i, entry in enumerate(entries):
-            if not _meant(entry, channels) and not source.failed(("channels", entry)):
-                source.warning((*place, i), f"skipped: no channel of the name or type {quoted(entry)} is configured")
-    return {level: _expanded(entries, channels) for level, entries in table.items()}
+            if not meant(entry, channels) and not source.failed(("channels", entry)) and not source.failed((*place, i)):
+                source.warning((*place, i), skipped(entry))
+    return {level: expanded(entries, channels) for level, entries in table.items()}
 
 
-def _expanded(entries: Iterable[str], channels: Mapping[str, ChannelConfig]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for entry in entries for name in _meant(entry, channels)))
+def _name(source: Source, place: Place, entry: str | document.Route) -> str:
+    if isinstance(entry, str):
+        return entry
+    source.error(place, "expected the name or type of a channel; a map belongs under `routes`")
+    return ""
 
 
-def _meant(entry: str, channels: Mapping[str, ChannelConfig]) -> list[str]:
+def skipped(entry: str) -> str:
+    """Say that an entry leads nowhere."""
+    return f"skipped: no channel of the name or type {quoted(entry)} is configured"
+
+
+def expanded(entries: Iterable[str], channels: Mapping[str, ChannelConfig]) -> tuple[str, ...]:
+    """Return the names of all channels that entries mean."""
+    return tuple(dict.fromkeys(name for entry in entries for name in meant(entry, channels)))
+
+
+def meant(entry: str, channels: Mapping[str, ChannelConfig]) -> list[str]:
+    """Return the channels of a name or type."""
     return [name for name, channel in channels.items() if entry in (name, TYPES[type(channel)])]
 
 
 def created_channels(rules: Iterable[Built], channels: Mapping[str, ChannelConfig]) -> dict[str, ChannelConfig]:
     """Return the channel that rules with a key of their own may name without its being configured."""
-    wanted = any(built.has_key and PAGERDUTY in _named(built) for built in rules)
+    wanted = any(built.has_key and PAGERDUTY in named_channels(built) for built in rules)
     return {PAGERDUTY: PagerDutyChannel(name=PAGERDUTY)} if wanted and PAGERDUTY not in channels else {}
 
 
-def _named(built: Built) -> list[str]:
+def named_channels(built: Built) -> list[str]:
     """Return the channels that a rule names, itself or by its escalation policy."""
     policy = built.rule.escalation
     escalated = [] if policy is None else [name for level in policy.levels for name in level.channels]
@@ -91,6 +109,7 @@ def check_rule(
     configured: Mapping[str, ChannelConfig],
     created: Mapping[str, ChannelConfig],
     routing: Mapping[Level, tuple[str, ...]],
+    routes: Sequence[Route],
 ) -> None:
     """Check a rule's channels and key against the channels there are. `main` is the file that configures channels."""
     source, rule = built.entry.source, built.rule
@@ -101,12 +120,13 @@ def check_rule(
             if name not in channels and not main.failed(("channels", name)):
                 own = "; with a `pagerDutyKey` of its own the rule may name it" if name == PAGERDUTY else ""
                 source.error((*place, i), unknown_channel(name, channels) + own)
-        used = [name for name in _named(built) if name in channels]
+        used = [name for name in named_channels(built) if name in channels]
     elif rule.escalation is not None:
-        used = [name for name in _named(built) if name in channels]
+        used = [name for name in named_channels(built) if name in channels]
     else:
-        used = list(dict.fromkeys(name for level in sorted(rule.levels) for name in routing[level]))
-        _warn_of_silence(built, routing)
+        found = {level: list(outcomes(rule, level, routing, routes)) for level in sorted(rule.levels)}
+        used = list(dict.fromkeys(name for some in found.values() for outcome in some for name in outcome.channels))
+        _warn_of_silence(built, found)
     pagerduty = [name for name in used if isinstance(channels[name], PagerDutyChannel)]
     if built.has_key:
         _warn_of_useless_key(built, pagerduty, configured)
@@ -121,8 +141,13 @@ def check_rule(
             )
 
 
-def _warn_of_silence(built: Built, routing: Mapping[Level, tuple[str, ...]]) -> None:
-    silent = [level.label for level in sorted(built.rule.levels) if not routing[level]]
+def _warn_of_silence(built: Built, found: Mapping[Level, list[Outcome]]) -> None:
+    # Where a route takes all that there is, somebody has said so; where others are told, the rest may well be left out.
+    silent = [
+        level.label
+        for level, some in found.items()
+        if some[-1].route is None and not any(outcome.channels for outcome in some)
+    ]
     if silent and built.enabled:
         built.entry.source.warning(
             built.entry.place,

@@ -40,7 +40,7 @@ def ruleset_of(config: Config) -> Ruleset:
     }
     return Ruleset(
         rules=config.rules,
-        routing=Routing(destinations=destinations, by_level=config.routing),
+        routing=Routing(destinations=destinations, by_level=config.routing, routes=config.routes),
         page_budget=config.page_budget,
         silences=config.silences,
         decoding={one.name: decoding_of(one) for one in config.inputs},

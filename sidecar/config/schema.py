@@ -13,6 +13,7 @@ from msgspec import inspect as mi
 
 from sidecar.config import document
 from sidecar.config.reader import spellings
+from sidecar.config.routing import ROUTES
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -71,12 +72,21 @@ def json_schema() -> dict[str, Any]:
         definition["properties"] = {
             key: value if key == "type" else _referable(value) for key, value in properties.items()
         }
+    _routing(definitions["Root"]["properties"])
     return {
         "$schema": DRAFT,
         "title": "Configuration of luminalog-sidecar",
         **schema,
         "$defs": {**definitions, "Match": _MATCH, "Test": _TEST},
     }
+
+
+def _routing(properties: dict[str, Any]) -> None:
+    """Tell the routes apart from the levels beside them."""
+    written = properties["routing"]
+    name, route = written.pop("additionalProperties")["items"]["anyOf"]
+    written["properties"] = {ROUTES: {"type": "array", "items": route}}
+    written["additionalProperties"] = {"type": "array", "items": name}
 
 
 def _both_spellings(definition: dict[str, Any], cls: type[document.Section]) -> None:

@@ -16,6 +16,7 @@ PLACEHOLDERS = (
     "incident_id",
     "last_seen",
     "level",
+    "namespace",
     "rule",
     "service",
     "trace_id",

@@ -29,6 +29,7 @@ from sidecar.core.people import People, Word
 from sidecar.core.routing import Routing
 from sidecar.core.rule import Rule
 from sidecar.core.rulestate import RuleState, definition_of
+from sidecar.core.samples import add_earlier
 from sidecar.core.silences import Silence
 from sidecar.core.state import Changes, RuleRow, Snapshot, SourceRow
 from sidecar.core.storms import Storms
@@ -77,13 +78,13 @@ class Engine:
             source.seq += 1
             self._closing.heard_of(name)
         fire(WALL, now, now)
-        for match in step.matches:
+        for number, match in enumerate(step.matches):
             if match.rule in rules:
                 fire(name, match.time, now)
                 if match.clearing:
                     self._judging.clear(match, now)
-                else:
-                    judge(match, name, source, now)
+                elif (opened := judge(match, name, source, now)) is not None:
+                    add_earlier(opened, match, step.matches, number)
         if step.clock is not None:
             fire(name, step.clock, now)
             source.clock = max(source.clock, step.clock)

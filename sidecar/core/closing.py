@@ -186,7 +186,8 @@ class Closing:
         policy = self._ledger.rules[incident.rule].rule.resolve
         if policy.after_quiet is None:
             self.resolve(incident, ResolveReason.STALE, due, now)
-        elif self._is_alive(incident) or policy.even_if_silent:
+        elif (alive := self._is_alive(incident)) or policy.even_if_silent:
+            incident.quiet = not alive
             self.resolve(incident, ResolveReason.QUIET, due, now)
         elif incident.quiet:
             self.resolve(incident, ResolveReason.STALE, due, now)

@@ -42,6 +42,7 @@ _ATTRIBUTES = {
     "service": "service",
     "host": "host",
     "environment": "environment",
+    "namespace": "namespace",
     "trace_id": "trace_id",
     "traceid": "trace_id",
 }
@@ -50,9 +51,9 @@ _ATTRIBUTES = {
 def lookup(record: Record, name: str) -> object | None:
     """Return a record's value under a name, None if there is none.
 
-    The names time, level, message, error_type, stack, service, host, environment and trace_id (`errorType` and
-    `traceId` too, any case) give what the decoder found, the level by its name; every other name is looked up in the
-    object as it was logged.
+    The names time, level, message, error_type, stack, service, host, environment, namespace and trace_id (`errorType`
+    and `traceId` too, any case) give what the decoder found, the level by its name; every other name is looked up in
+    the object as it was logged.
     """
     attribute = _ATTRIBUTES.get(name) or _ATTRIBUTES.get(fold(name))
     if attribute is None:

@@ -21,6 +21,7 @@ from sidecar.core.levels import Level
 from sidecar.core.match import Match, line_digest
 from sidecar.core.notification import Kind
 from sidecar.core.redact import redact
+from sidecar.core.routing import Origin
 from sidecar.core.rule import EscalationPolicy, Rule
 from sidecar.core.window import Run
 
@@ -35,6 +36,9 @@ MAX_SAMPLE_CHARACTERS = 2_000
 
 MAX_STACK_CHARACTERS = 8_000
 """Enough for the frames that matter; chat services cut far earlier, PagerDuty takes 512 KB in all."""
+
+MAX_CLEARING_CHARACTERS = 200
+"""A clearing record's line within the reason for an end: chat services show little more in a field."""
 
 MAX_FOLDED_TITLES = 20
 """A storm lists this many of the incidents it holds and counts the rest."""
@@ -129,6 +133,8 @@ class Incident(msgspec.Struct, kw_only=True):
     acknowledged_at: int | None = None
     """Wall clock, the first time."""
     resolved_by: str = ""
+    cleared_by: str = ""
+    """The line of the record that said that it is over."""
     reopened_at: int | None = None
     """Wall clock: its quiet began anew then."""
 
@@ -139,7 +145,7 @@ class Incident(msgspec.Struct, kw_only=True):
     followed: bool = False
     """Bytes followed the newest match within its batch."""
     quiet: bool = False
-    """The quiet period is over, but the source has been silent too: it may be dead."""
+    """The quiet period is over, but the source has been silent too: it may be dead. Once closed: whether it was so."""
 
     channels: tuple[str, ...] | None
     """The rule's channels when it opened; None: routed by level."""
@@ -165,6 +171,7 @@ class Incident(msgspec.Struct, kw_only=True):
     service: str | None
     host: str | None
     environment: str | None
+    namespace: str | None = None
     trace_id: str | None
     samples: list[str]
     links: tuple[tuple[str, str], ...] = ()
@@ -181,6 +188,11 @@ class Incident(msgspec.Struct, kw_only=True):
         """What it is grouped by and the values, fit to be shown."""
         return {name: clean(value) for name, value in zip(self.group_by, self.group, strict=True)}
 
+    @property
+    def origin(self) -> Origin:
+        """What routing goes by, besides the level."""
+        return Origin(service=self.service, namespace=self.namespace, environment=self.environment)
+
     def add_sample(self, match: Match) -> None:
         """Keep a match's line, redacted and bounded, unless there are enough."""
         if len(self.samples) < MAX_SAMPLES:
@@ -192,7 +204,10 @@ class Incident(msgspec.Struct, kw_only=True):
         self.message = clean(record.message)
         self.error_type = clean_name(record.error_type)
         self.root_cause = clean_name(record.root_cause)
+        self.service = clean_name(record.service)
         self.host = clean_name(record.host)
+        self.environment = clean_name(record.environment)
+        self.namespace = clean_name(record.namespace)
         self.trace_id = clean_name(record.trace_id)
         self.samples.insert(0, sample_text(match, with_stack=True))
         del self.samples[MAX_SAMPLES:]
@@ -227,6 +242,7 @@ def incident_of(rule: Rule, group: tuple[str, ...], match: Match, run: Run, dedu
         service=clean_name(record.service),
         host=clean_name(record.host),
         environment=clean_name(record.environment),
+        namespace=clean_name(record.namespace),
         trace_id=clean_name(record.trace_id),
         samples=[],
         links=rule.links,
@@ -244,6 +260,13 @@ def sample_text(match: Match, *, with_stack: bool) -> str:
     if with_stack and record.stack and record.stack not in record.line:
         line += "\n" + redact(record.stack)[:MAX_STACK_CHARACTERS]
     return line
+
+
+def clearing_text(match: Match) -> str:
+    """Return the line of a clearing record for people, on one line: redacted before it is cut, as samples are."""
+    record = match.sample
+    line = " ".join(redact(record.line or record.message).split())
+    return line if len(line) <= MAX_CLEARING_CHARACTERS else line[: MAX_CLEARING_CHARACTERS - 1] + "…"
 
 
 def clean(text: str) -> str:

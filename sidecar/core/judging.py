@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sidecar.core.closing import Closing
 from sidecar.core.decisions import DiscardReason
-from sidecar.core.incidents import Incident, ResolveReason, dedup_key, incident_of
+from sidecar.core.incidents import Incident, ResolveReason, clearing_text, dedup_key, incident_of
 from sidecar.core.ledger import Ledger
 from sidecar.core.match import Match
 from sidecar.core.records import NONE
@@ -31,8 +31,8 @@ class Judging:
         self._closing = closing
         self._storms = storms
 
-    def judge(self, match: Match, name: str, source: SourceRow, now: int) -> None:
-        """Count a match of the source `name`, open an incident by it or have it join one."""
+    def judge(self, match: Match, name: str, source: SourceRow, now: int) -> Incident | None:
+        """Count a match of the source `name`, open an incident by it, which is returned, or have it join one."""
         state = self._ledger.rules[match.rule]
         facts = self._ledger.changes.facts
         facts.matches[match.rule, match.level] += 1
@@ -43,11 +43,11 @@ class Judging:
             incident, window = state.incidents.get(key), state.windows.get(key)
         if incident is not None:
             self._join(state, incident, match, name, source.seq, now)
-            return
+            return None
         over = state.is_over(key, match.time)
         if over is not None:
             facts.discarded[match.rule, over] += 1
-            return
+            return None
         run: Run | None
         if state.span is None:
             run = Run(match.time, match.time, match.level, name)
@@ -57,11 +57,12 @@ class Judging:
             counted, run = window.add(match.time, match.level, name, state.span)
             if counted is Counted.TOO_LATE:
                 facts.discarded[match.rule, DiscardReason.TOO_LATE] += 1
-                return
+                return None
             self._ledger.mark_group(match.rule, key)
-        if run is not None:
-            state.windows.pop(key, None)
-            self._open(state, key, match, run, name, now)
+        if run is None:
+            return None
+        state.windows.pop(key, None)
+        return self._open(state, key, match, run, name, now)
 
     def clear(self, match: Match, now: int) -> None:
         """Close the rule's incidents that a clearing record agrees with: it need not name the error that is over."""
@@ -71,6 +72,7 @@ class Judging:
                 said in (NONE, held) for said, held in zip(match.group, incident.group, strict=True)
             )
             if agrees and match.time >= incident.last_seen:
+                incident.cleared_by = clearing_text(match)
                 self._closing.resolve(incident, ResolveReason.CLEARED, match.time, now)
 
     def _room_for(self, state: RuleState, key: GroupKey, now: int) -> GroupKey:
@@ -81,7 +83,7 @@ class Judging:
             found = state.key_for(key)
         return found
 
-    def _open(self, state: RuleState, key: GroupKey, match: Match, run: Run, name: str, now: int) -> None:
+    def _open(self, state: RuleState, key: GroupKey, match: Match, run: Run, name: str, now: int) -> Incident:
         # A match that came late completes a run whose newest came before it: if that is of the same source, this very
         # match proves that the source has gone on.
         source = name if run.last == match.time else run.source
@@ -96,6 +98,7 @@ class Judging:
         self._ledger.note(incident, Moment(at=now, what=What.OPENED, level=incident.level))
         self._closing.schedule(incident)
         self._storms.announce(state, incident, run.last, now)
+        return incident
 
     def _join(self, state: RuleState, incident: Incident, match: Match, name: str, seq: int, now: int) -> None:
         incident.count += 1

@@ -59,6 +59,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     """Host, else service, else `LuminaLog`."""
     service: str | None = None
     environment: str | None = None
+    namespace: str | None = None
     host: str | None = None
     error_type: str | None = None
     root_cause: str | None = None
@@ -75,7 +76,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     """A person has taken it on, and it is still open."""
     resolved_at: int | None = None
     resolve_reason: str | None = None
-    """A sentence for people, for example `no match for 10m`."""
+    """Words for people, for example `no match for 11 minutes while the source kept logging`."""
     samples: tuple[str, ...] = ()
     """Up to five sample lines, the first with its stack trace."""
     folded: tuple[str, ...] = ()

@@ -167,7 +167,7 @@ class People:
         state = self._ledger.rules[incident.rule]
         incident.state = State.OPEN
         incident.resolved_at = incident.resolve_reason = incident.acknowledged_at = None
-        incident.resolved_by = ""
+        incident.resolved_by = incident.cleared_by = ""
         incident.folded_into = None
         incident.reopened_at = now  # its quiet begins anew, or it would close again at once
         source = self._ledger.sources.setdefault(incident.source, SourceRow(clock=0))  # it may be forgotten by now

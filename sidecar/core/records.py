@@ -29,6 +29,8 @@ class Record(msgspec.Struct, kw_only=True, gc=False):
     service: str | None = None
     host: str | None = None
     environment: str | None = None
+    namespace: str | None = None
+    """Kubernetes namespace, or what the application calls one."""
     trace_id: str | None = None
     fields: Mapping[str, object] = {}
     """The decoded object as it was logged, for conditions and grouping; empty for plain text."""

@@ -155,6 +155,7 @@ def values_of(incident: Incident) -> dict[str, str]:
         "kind": incident.kind.value,
         "error_type": incident.error_type,
         "service": incident.service,
+        "namespace": incident.namespace,
         "environment": incident.environment,
         "host": incident.host,
     }

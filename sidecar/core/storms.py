@@ -158,6 +158,7 @@ def take_in(storm: Incident, incident: Incident, now: int) -> None:
     storm.service = storm.service if storm.service == incident.service else None
     storm.host = storm.host if storm.host == incident.host else None
     storm.environment = storm.environment if storm.environment == incident.environment else None
+    storm.namespace = storm.namespace if storm.namespace == incident.namespace else None
 
 
 def within_hour(times: list[int], now: int) -> list[int]:

@@ -40,7 +40,7 @@ class Telling:
         """Return whom the incident concerns at its present level, as far as it has been escalated."""
         escalation = incident.escalation
         if escalation is None:
-            return self.routing.route(incident.channels, incident.level)
+            return self.routing.route(incident.channels, incident.level, incident.origin)
         reached = escalation.policy.levels[: max(escalation.step, 1)]
         escalated = tuple(channel for level in reached for channel in level.channels)
         return self.routing.configured((*(incident.channels or ()), *escalated))

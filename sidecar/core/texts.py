@@ -62,6 +62,7 @@ def compose(
         source=incident.host or incident.service or "LuminaLog",
         service=incident.service,
         environment=incident.environment,
+        namespace=incident.namespace,
         host=incident.host,
         error_type=incident.error_type,
         root_cause=incident.root_cause,
@@ -95,6 +96,7 @@ def placeholders_of(incident: Incident) -> dict[str, str]:
         "service": incident.service or NONE,
         "error_type": incident.error_type or NONE,
         "environment": incident.environment or NONE,
+        "namespace": incident.namespace or NONE,
         "host": incident.host or NONE,
         "trace_id": incident.trace_id or NONE,
         "count": str(incident.count),
@@ -121,11 +123,13 @@ def reason_text(incident: Incident) -> str | None:
     """Say in words why an incident closed."""
     if incident.resolve_reason is None or incident.resolved_at is None:
         return None
-    silence = age_text(incident.resolved_at - incident.last_seen)
+    silence = lasting_text(incident.resolved_at - incident.last_seen)
     nothing = "nothing at all from the source" if incident.quiet else "no match, and no record that says it is over,"
+    source = "the source was silent" if incident.quiet else "the source kept logging"
+    cleared = f": {incident.cleared_by}" if incident.cleared_by else ""
     return {
-        ResolveReason.QUIET: f"no match for {silence}",
-        ResolveReason.CLEARED: "a record said that it is over",
+        ResolveReason.QUIET: f"no match for {silence} while {source}",
+        ResolveReason.CLEARED: f"a record said that it is over{cleared}",
         ResolveReason.STALE: f"{nothing} for {silence}",
         ResolveReason.RULE_REMOVED: "its rule was removed",
         ResolveReason.FOLDED_CLOSED: "all incidents folded into it are closed",
@@ -143,6 +147,15 @@ def span_text(span: int) -> str:
     if span % MINUTE == 0:
         return plural(span // MINUTE, "minute")
     return f"{span / SECOND:g} seconds"
+
+
+def lasting_text(span: int) -> str:
+    """Return how long something lasted, in whole words: `90 seconds`, `12 minutes`, `3 hours`, `2 days`."""
+    units = ((SECOND, "second", 2 * MINUTE), (MINUTE, "minute", 2 * HOUR), (HOUR, "hour", 2 * DAY))
+    for unit, name, until in units:
+        if span < until:
+            return plural(max(span, 0) // unit, name)
+    return plural(span // DAY, "day")
 
 
 def age_text(age: int) -> str:

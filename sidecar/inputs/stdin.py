@@ -76,9 +76,13 @@ class Stdin:
     def committed(self, rows: list[PositionRow]) -> None:
         """There are no rows."""
 
+    def may_have(self, source: str) -> bool:
+        """Whether a source is this input: it is the only one."""
+        return source == self._source
+
     def is_idle(self, source: str) -> bool:
         """Whether nothing is there to be read right now. Other sources are none of its business."""
-        return source != self._source or self._ended or (self._waiting and not self._available())
+        return not self.may_have(source) or self._ended or (self._waiting and not self._available())
 
     def close(self) -> None:
         """The descriptor is not ours to close."""

@@ -5,7 +5,8 @@ its last committed position, so that nothing is lost or judged twice.
 
 Invariants
 - At most one instance of an input runs; the next starts only once everything that the last one handed over is on disk.
-- A source is idle only if its input has looked and runs: what nobody has looked at may hold more.
+- A source is idle only if every input that may have something of it has looked and runs: what nobody has looked at may
+  hold more. What cannot be read says nothing about the sources of others.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ class Supervised(Input, Protocol):
     """Whether it has had its first look at what is there."""
     trouble: str
     """Why it cannot read right now; empty: it can."""
+
+    def may_have(self, source: str) -> bool:
+        """Whether a source is of the kind that this input has, whether or not it knows of it."""
 
     def is_idle(self, source: str) -> bool:
         """Whether a source has nothing left to read right now."""
@@ -119,6 +123,7 @@ class Supervisor:
         return all(
             not running.failure and running.input.looked and running.input.is_idle(source)
             for running in self._running.values()
+            if running.input.may_have(source)
         )
 
     def idle(self, sources: Iterable[str]) -> set[str]:

@@ -60,6 +60,8 @@ class ShownIncident(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     message: str
     service: str | None
+    environment: str | None
+    namespace: str | None
     first_seen: str
     last_seen: str
     opened_at: str
@@ -206,6 +208,8 @@ def shown(incident: Incident) -> ShownIncident:
         count=incident.count,
         message=incident.message,
         service=incident.service,
+        environment=incident.environment,
+        namespace=incident.namespace,
         first_seen=rfc3339(incident.first_seen),
         last_seen=rfc3339(incident.last_seen),
         opened_at=rfc3339(incident.opened_at),

@@ -117,8 +117,9 @@ async def test_hostile_text_in_every_field_is_accepted_and_breaks_no_rule(
     for action in actions(case):
         message = notification(
             action=action,
-            title=text, summary=text, headline=text, rule=text, source=text, service=text, environment=text, host=text,
-            error_type=text, root_cause=text, trace_id=text, resolve_reason=text, resolved_at=NOW,
+            title=text, summary=text, headline=text, rule=text, source=text, service=text, environment=text,
+            namespace=text, host=text, error_type=text, root_cause=text, trace_id=text, resolve_reason=text,
+            resolved_at=NOW,
             samples=(text,) * 5, folded=(text,) * 200, folded_count=300, notes=(text,) * 20,
             labels={f"{text[:300]}{n}": text for n in range(100)},
             links=(Link(text, text), Link(text, f"https://x.example/{text}"), Link(text, "https://x.example/ok")),
@@ -146,6 +147,7 @@ NOTIFICATIONS = st.builds(
     source=TEXT,
     service=st.none() | TEXT,
     environment=st.none() | TEXT,
+    namespace=st.none() | TEXT,
     host=st.none() | TEXT,
     error_type=st.none() | TEXT,
     root_cause=st.none() | TEXT,

@@ -40,7 +40,10 @@ WHOLE: dict[str, Any] = {
         {"ruleName": "B", "severities": ["warn"], "resolve": "manual"},
     ],
     "defaults": {"group_by": ["host"], "max_page_age": "1h"},
-    "routing": {"error": ["slack"]},
+    "routing": {
+        "error": ["slack"],
+        "routes": [{"service": "a*", "namespace": ["n"], "level": "warn", "channels": ["slack"]}],
+    },
     "admin": {"listen": "127.0.0.1:1", "token": "t"},
     "log": {"level": "info"},
     "page_budget": {"max_pages_per_hour": 5},

@@ -20,6 +20,7 @@ ENV = {
     "PAGERDUTY_PROD_KEY": KEY[::-1],
     "SLACK_URL": "https://hooks.slack.com/services/T/B/x",
     "SLACK_BOT_TOKEN": "xoxb-not-a-real-token",
+    "PAYMENTS_SLACK_URL": "https://hooks.slack.com/services/T/B/y",
     "INGEST_TOKEN": "token",
     "DISCORD_URL": "https://discord.com/api/webhooks/1/x",
 }

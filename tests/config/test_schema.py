@@ -68,6 +68,7 @@ def test_every_example_rule_is_valid(path: Path) -> None:
                 {"matchers": ["rule=A"], "start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z", "comment": "x"}
             ]
         },
+        {"routing": {"err": ["slack"], "routes": [{"service": ["a", "b*"], "levels": ["warn"], "channels": []}]}},
     ],
 )
 def test_what_loads_is_valid(load_text: LoadText, config: dict[str, Any]) -> None:
@@ -89,6 +90,10 @@ def test_what_loads_is_valid(load_text: LoadText, config: dict[str, Any]) -> Non
         {"quarantine_max": -1},
         {"quarantine_max": 10_001},
         {"rules": [{}]},
+        {"routing": {"routes": ["slack"]}},
+        {"routing": {"routes": [{"service": "a"}]}},
+        {"routing": {"error": [{"service": "a", "channels": []}]}},
+        {"routing": {"routes": [{"servce": "a", "channels": []}]}},
         rules(rule_name="A"),
         rules(countThreshold=3, count_threshold=3, window="5m"),
         rules(countThreshold=0, window="5m"),

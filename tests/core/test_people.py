@@ -166,7 +166,7 @@ def test_the_timeline_tells_what_happened_in_order() -> None:
     assert moments(rose) == [("rose", "", "")]
     assert moments(folded) == [("opened", "", ""), ("folded", "", ""), ("opened", "", "")]
     assert (folded.timeline[1][1].reason, folded.timeline[1][1].channels) == ("storm", ("slack", "discord"))
-    assert ("resolved", "", "no match for 11 min") in moments(closed)
+    assert ("resolved", "", "no match for 11 minutes while the source kept logging") in moments(closed)
 
 
 @pytest.mark.parametrize("act", [act for act in Act if act is not Act.NOTE])

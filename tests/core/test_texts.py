@@ -11,7 +11,7 @@ from oracle_kit import START, Bench, a_match, a_rule, matches
 from sidecar.core.incidents import MAX_SAMPLE_CHARACTERS, MAX_STACK_CHARACTERS, Incident, ResolveReason
 from sidecar.core.levels import Level
 from sidecar.core.notification import Action, Kind, Link, Notification
-from sidecar.core.texts import age_text, compose, fill, old_text, reason_text, rfc3339, span_text
+from sidecar.core.texts import age_text, compose, fill, lasting_text, old_text, reason_text, rfc3339, span_text
 from sidecar.core.times import DAY, HOUR, MILLISECOND, MINUTE, SECOND
 
 
@@ -108,7 +108,8 @@ def test_a_notification_carries_what_the_incident_knows() -> None:
 
 
 def test_only_the_first_sample_line_carries_its_stack_trace() -> None:
-    assert said(threshold(16, line="boom", stack="at a()\nat b()")).samples == ("boom\nat a()\nat b()", "boom")
+    first, *others = said(threshold(16, line="boom", stack="at a()\nat b()")).samples
+    assert (first, set(others)) == ("boom\nat a()\nat b()", {"boom"})
 
 
 def test_a_stack_that_is_in_the_line_already_is_not_repeated() -> None:
@@ -183,6 +184,22 @@ def test_ages_are_rough(age: int, words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("span", "words"),
+    [
+        (-SECOND, "0 seconds"),
+        (SECOND, "1 second"),
+        (119 * SECOND, "119 seconds"),
+        (2 * MINUTE, "2 minutes"),
+        (119 * MINUTE, "119 minutes"),
+        (47 * HOUR, "47 hours"),
+        (DAY * 2, "2 days"),
+    ],
+)
+def test_how_long_something_lasted_is_said_in_whole_words(span: int, words: str) -> None:
+    assert lasting_text(span) == words
+
+
+@pytest.mark.parametrize(
     ("age", "words"), [(59 * MINUTE, "59 min old"), (HOUR, "1 h old"), (3 * HOUR, "3 h old"), (3 * DAY, "72 h old")]
 )
 def test_old_matches_are_so_many_hours_old(age: int, words: str) -> None:
@@ -197,10 +214,11 @@ def test_times_are_rfc3339_in_utc_to_the_millisecond() -> None:
 @pytest.mark.parametrize(
     ("reason", "quiet", "words"),
     [
-        (ResolveReason.QUIET, False, "no match for 11 min"),
+        (ResolveReason.QUIET, False, "no match for 11 minutes while the source kept logging"),
+        (ResolveReason.QUIET, True, "no match for 11 minutes while the source was silent"),
         (ResolveReason.CLEARED, False, "a record said that it is over"),
-        (ResolveReason.STALE, True, "nothing at all from the source for 11 min"),
-        (ResolveReason.STALE, False, "no match, and no record that says it is over, for 11 min"),
+        (ResolveReason.STALE, True, "nothing at all from the source for 11 minutes"),
+        (ResolveReason.STALE, False, "no match, and no record that says it is over, for 11 minutes"),
         (ResolveReason.RULE_REMOVED, False, "its rule was removed"),
         (ResolveReason.FOLDED_CLOSED, False, "all incidents folded into it are closed"),
     ],

@@ -25,6 +25,7 @@ from sidecar.config.document.channels import (
 )
 from sidecar.config.document.daemon import Admin, Log, PageBudget
 from sidecar.config.document.inputs import AnyInput, HttpInput, Input, JournalInput, StdinInput, TailInput
+from sidecar.config.document.routing import Route
 from sidecar.config.document.rules import Defaults, ResolveMap, Rule, RulesFile
 from sidecar.config.document.telling import AnyEscalation, Escalation, EscalationLevel, MuteWindow, Silence
 
@@ -48,6 +49,7 @@ __all__ = [
     "PagerDutyChannel",
     "ResolveMap",
     "Root",
+    "Route",
     "Rule",
     "RulesFile",
     "Section",
@@ -92,11 +94,15 @@ class Root(Section, kw_only=True):
         | UnsetType
     ) = UNSET
     routing: Annotated[
-        dict[str, list[Text]],
+        dict[str, list[Text | Route]],
         Meta(
             description="By level, the names or types of the channels that are told of rules which name none. "
-            "Levels that are left out keep the [built-in table](#routing).",
-            extra={"type": "map of level to list of names", "default": "see [routing](#routing)"},
+            "Levels that are left out keep the [built-in table](#routing). Under `routes`, a list of "
+            "[routes](#routes), which are asked before the table.",
+            extra={
+                "type": "map of level to list of names, and `routes`",
+                "default": "see [routing](#routing)",
+            },
         ),
     ] = msgspec.field(default_factory=dict)
     escalation: Annotated[

@@ -15,7 +15,7 @@ MAX_MESSAGE = 16 * 1024
 """Characters of a message: LuminaLog takes 10 KB, and rules may look for words anywhere in it."""
 
 MAX_NAME = 512
-"""Characters of an error type, service, host, environment or trace id: longer ones are mistakes."""
+"""Characters of an error type, service, host, environment, namespace or trace id: longer ones are mistakes."""
 
 _STACK_END = 4 * 1024
 _CUT = "\n…\n"

@@ -35,6 +35,10 @@ _GENERATED = re.compile(
 )
 
 
+SOURCE_PREFIX = "k8s:"
+"""What stands before the name of a container in that of a source."""
+
+
 class Container(msgspec.Struct, frozen=True):
     """Where a log comes from."""
 
@@ -52,7 +56,7 @@ class Container(msgspec.Struct, frozen=True):
     @property
     def source(self) -> str:
         """Name under which all its instances on this host prove life together."""
-        return f"k8s:{self.namespace}/{self.owner}/{self.container}"
+        return f"{SOURCE_PREFIX}{self.namespace}/{self.owner}/{self.container}"
 
     def fields(self) -> dict[str, object]:
         """Return what a record gets, in the shape of Fluent Bit's Kubernetes filter."""

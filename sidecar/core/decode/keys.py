@@ -35,6 +35,10 @@ SERVICE = (
 )
 HOST = ("host.name", "host", "hostname", "node", "kubernetes.host", "_HOSTNAME")
 ENVIRONMENT = ("environment", "env", "deployment.environment", "deployment.environment.name")
+NAMESPACE = (
+    *("namespace", "kubernetes.namespace_name", "k8s.namespace.name", "kubernetes.namespace"),
+    *("kubernetes.namespace.name", "namespace_name"),
+)
 TRACE_ID = ("trace_id", "traceId", "trace.id")
 ERROR = ("error", "err", "exception")
 """An error as a whole: an object with type, message and stack, or a text."""
@@ -63,6 +67,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     service: tuple[Candidate, ...]
     host: tuple[Candidate, ...]
     environment: tuple[Candidate, ...]
+    namespace: tuple[Candidate, ...]
     trace_id: tuple[Candidate, ...]
     error: tuple[Candidate, ...]
     error_message: tuple[Candidate, ...]
@@ -101,6 +106,7 @@ def _make_plan(shape: Shape) -> Plan:
         service=_candidates(shape, SERVICE),
         host=_candidates(shape, HOST),
         environment=_candidates(shape, ENVIRONMENT),
+        namespace=_candidates(shape, NAMESPACE),
         trace_id=_candidates(shape, TRACE_ID),
         error=_candidates(shape, ERROR),
         error_message=_candidates(shape, ERROR_MESSAGE),

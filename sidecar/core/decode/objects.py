@@ -73,6 +73,7 @@ class ObjectReader:
         service: str | None = None
         host: str | None = None
         environment: str | None = None
+        namespace: str | None = None
         trace_id: str | None = None
         errors: list[object] = []
         for layer, plan in layers:
@@ -92,6 +93,8 @@ class ObjectReader:
                 host = first_text(layer, plan.host, MAX_NAME)
             if environment is None and plan.environment:
                 environment = first_text(layer, plan.environment, MAX_NAME)
+            if namespace is None and plan.namespace:
+                namespace = first_text(layer, plan.namespace, MAX_NAME)
             if trace_id is None and plan.trace_id:
                 trace_id = first_text(layer, plan.trace_id, MAX_NAME)
             if error_type is None and plan.error_type:
@@ -161,6 +164,7 @@ class ObjectReader:
                 service=service,
                 host=host,
                 environment=environment,
+                namespace=namespace,
                 trace_id=trace_id,
                 fields=merged(fields, around) if around else fields,
                 line=line,

@@ -23,6 +23,8 @@ def complete(record: Record, around: Fields) -> None:
         record.host = first_text(around, plan.host, MAX_NAME)
     if record.environment is None and plan.environment:
         record.environment = first_text(around, plan.environment, MAX_NAME)
+    if record.namespace is None and plan.namespace:
+        record.namespace = first_text(around, plan.namespace, MAX_NAME)
 
 
 def merged(inner: Fields, outer: Fields) -> Fields:

@@ -144,9 +144,13 @@ class HttpListener:
     def committed(self, rows: list[PositionRow]) -> None:
         """Nothing waits for that: each request waits for its own commit."""
 
+    def may_have(self, source: str) -> bool:
+        """Whether a source is a tag of this input."""
+        return source.startswith(self._source(""))
+
     def is_idle(self, source: str) -> bool:
         """Whether a source has been silent for so long that the wall clock may stand for its own."""
-        if not source.startswith(self._source("")):
+        if not self.may_have(source):
             return True
         return self._clock() - self._heard_from.get(source, 0) >= SILENT_SECONDS * SECOND
 

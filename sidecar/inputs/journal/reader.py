@@ -124,9 +124,13 @@ class Journal:
     def committed(self, rows: list[PositionRow]) -> None:
         """Nothing waits for it."""
 
+    def may_have(self, source: str) -> bool:
+        """Whether a source is a unit."""
+        return source.startswith(SOURCE_PREFIX)
+
     def is_idle(self, source: str) -> bool:
         """Whether the journal has nothing more of a unit right now. It has nothing of other sources."""
-        return self._waiting or not source.startswith(SOURCE_PREFIX)
+        return self._waiting or not self.may_have(source)
 
     def close(self) -> None:
         """Nothing is open: a process ends with what runs it."""

@@ -19,7 +19,7 @@ from sidecar.config.model import TailInput
 from sidecar.inputs.base import Batch, Consumed, PositionRow, Sink
 from sidecar.inputs.tail.events import TailEvents
 from sidecar.inputs.tail.holdings import MAX_OPEN_FILES
-from sidecar.inputs.tail.lineage import Generation, Lineage
+from sidecar.inputs.tail.lineage import SOURCE_PREFIXES, Generation, Lineage
 from sidecar.inputs.tail.positions import Progress, row
 from sidecar.inputs.tail.scan import Scan, Scanner
 from sidecar.inputs.tail.tracker import Tracker
@@ -129,6 +129,10 @@ class TailFiles:
     def committed(self, rows: list[PositionRow]) -> None:
         """The rows are on disk: files whose rows were deleted need not be known any longer."""
         self._tracker.endings.committed(row.key for row in rows if row.value is None)
+
+    def may_have(self, source: str) -> bool:
+        """Whether a source is a file or a container on this host."""
+        return source.startswith(SOURCE_PREFIXES)
 
     def is_idle(self, source: str) -> bool:
         """Whether a source has nothing to read right now, so that the wall clock may stand for its own.

@@ -14,12 +14,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from sidecar.core.decode import containers
 from sidecar.core.decode.containers import Container, container_of
 from sidecar.core.following import LossReason, Remembered
 from sidecar.inputs.tail.disk import Sighting
 
 SOURCE_PREFIX = "tail:"
 """What stands before the path in the name of a source."""
+
+SOURCE_PREFIXES = (SOURCE_PREFIX, containers.SOURCE_PREFIX)
+"""What the names of all sources that are files begin with."""
 
 MAX_EARLIER = 8
 """Finished files remembered of each lineage: log directories seldom keep more uncompressed generations."""

@@ -235,7 +235,7 @@ def test_semantic_conventions_are_understood() -> None:
     )
     assert one.trace_id == "0af7651916cd43dd8448eb211c80319c"
     assert "B.java:1" in (one.stack or "")
-    assert one.fields["k8s.namespace.name"] == "shop"
+    assert (one.namespace, one.fields["k8s.namespace.name"]) == ("shop", "shop")
 
 
 @pytest.mark.parametrize(
