@@ -28,6 +28,7 @@ from sidecar.config.routes import build_routing, check_rule, created_channels
 from sidecar.config.rules import Built, Entry, build_defaults, build_rule
 from sidecar.config.secrets import Secret
 from sidecar.config.syntax import Parsed, UnreadableError, parse
+from sidecar.config.webhooks import build_webhooks
 from sidecar.core.times import SECOND
 
 MAX_RULES_FILES = 1000
@@ -203,6 +204,7 @@ class _Loader:
             secrets=_keys(rules, channels),
             routing=routing,
             admin=self._admin(main, root),
+            webhooks=build_webhooks(main, root, channels, self._credentials),
             log=Log() if root.log is UNSET else Log(level=root.log.level, format=root.log.format),
             state_dir=None if root.state_dir is UNSET else str(self._base / root.state_dir),
             external_url=_external_url(main, root),
@@ -212,7 +214,7 @@ class _Loader:
             strict_permissions=root.strict_permissions,
             rules_files=globs,
         )
-        check_listeners(main, config.inputs, config.admin)
+        check_listeners(main, config.inputs, config.admin, config.webhooks)
         self._check_permissions(root.strict_permissions)
         return config
 

@@ -155,7 +155,6 @@ def test_an_unknown_key_is_an_error_with_a_suggestion(load_text: LoadText, text:
     [
         ("silences: []", "silences"),
         ("escalation: {}", "escalation"),
-        ("webhooks: {listen: x}", "webhooks"),
     ],
 )
 def test_what_a_later_version_will_do_is_refused_as_such(load_text: LoadText, text: str, path: str) -> None:

@@ -230,6 +230,8 @@ class Model:
             self._send(case, channel, action, notes=("reopened by ann", "mine"))
 
     def _follow_up(self, case: Case, action: str, notes: tuple[str, ...], via: str) -> None:
+        alerts = [channel for channel in (*case.told, *case.high) if self._is_pagerduty(channel)]
+        via = via if len(alerts) == 1 else ""
         for channel in case.told:
             if via == "pagerduty" and self._is_pagerduty(channel):
                 continue

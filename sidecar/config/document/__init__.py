@@ -26,6 +26,7 @@ from sidecar.config.document.channels import (
 from sidecar.config.document.daemon import Admin, Log, PageBudget
 from sidecar.config.document.inputs import AnyInput, HttpInput, Input, JournalInput, StdinInput, TailInput
 from sidecar.config.document.rules import Defaults, ResolveMap, Rule, RulesFile
+from sidecar.config.document.webhooks import Webhooks
 
 __all__ = [
     "MATCH_REF",
@@ -50,13 +51,14 @@ __all__ = [
     "StdinInput",
     "TailInput",
     "WebhookChannel",
+    "Webhooks",
 ]
 
 
 class Root(Section, kw_only=True):
     """The file."""
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"silences", "escalation", "webhooks"})
+    LATER: ClassVar[frozenset[str]] = frozenset({"silences", "escalation"})
 
     inputs: Annotated[
         list[AnyInput], Meta(description="Where logs come from.", extra={"type": "list of [inputs](#inputs)"})
@@ -97,6 +99,16 @@ class Root(Section, kw_only=True):
         Annotated[
             Admin,
             Meta(description="The admin listener.", extra={"type": "[map](#admin)", "default": "see there"}),
+        ]
+        | UnsetType
+    ) = UNSET
+    webhooks: (
+        Annotated[
+            Webhooks,
+            Meta(
+                description="The listener for webhooks from PagerDuty.",
+                extra={"type": "[map](#webhooks)", "default": "off"},
+            ),
         ]
         | UnsetType
     ) = UNSET
