@@ -205,7 +205,8 @@ class Model:
         for one in [*(member for member in case.members if member.storm is case and member.end is None), case]:
             if one is not case:
                 one.storm = None
-            self._resolve(one, "person", at, now, notes=("mine",) if one is case else (), via=via)
+            is_it = one is case
+            self._resolve(one, "person", at, now, notes=("mine",) if is_it else (), via=via if is_it else "")
 
     def _may_reopen(self, case: Case) -> bool:
         rule = self.rules.get(case.rule)
