@@ -45,6 +45,10 @@ def build_webhooks(
             message if given else f"`pagerduty_secrets` is missing: {message}, or `pagerduty_secrets_file`",
         )
     token = credentials.take(source, _PLACE, "pagerduty_token", doc.pagerduty_token, doc.pagerduty_token_file)
+    if token is None and root.external_url is UNSET and not source.has((*_PLACE, "pagerduty_token_file")):
+        source.warning(
+            _PLACE, "without `external_url` and `pagerduty_token` PagerDuty's incidents are recognised by title only"
+        )
     return Webhooks(
         host=host,
         port=port,

@@ -156,7 +156,7 @@ def parse(body: bytes) -> WebhookEvent:
         ours=_text(event.agent, "type").startswith("inbound_integration"),
         title=clean(_text(data, "title") or _text(about, "summary")),
         client_url=_text(event.client, "url")[:MAX_URL],
-        text=clean(_text_of(kind, data, merged=merged)),
+        text=clean(_text_of(kind, data, merged=merged, alone=event.agent is None)),
         merged=merged,
         merged_into=_id(_at(data, "resolve_reason", "incident")) if merged else "",
     )
@@ -192,13 +192,13 @@ _ACTS = {
 _KNOWN = frozenset(EventType) - {EventType.OTHER}
 
 
-def _text_of(kind: EventType, data: object, *, merged: bool) -> str:
-    """Return what an event says besides who did it; remarks always say something."""
+def _text_of(kind: EventType, data: object, *, merged: bool, alone: bool) -> str:
+    """Return what an event says besides who did it; remarks always say something. `alone`: nobody did it."""
     match kind:
         case EventType.ANNOTATED:
             return _text(data, "content")
-        case EventType.UNACKNOWLEDGED:
-            return "the acknowledgement ended"
+        case EventType.UNACKNOWLEDGED if alone:
+            return "the acknowledgement has timed out"
         case EventType.ESCALATED:
             return _to(_names(data)) or "to the next level"
         case EventType.REASSIGNED:

@@ -1,8 +1,9 @@
 """The listener: `POST /webhooks/pagerduty`, and nothing else.
 
-PagerDuty acts on the status: 2xx is done; 408, 429 and 5xx it repeats for up to 48 hours, and holds back what follows;
-any other 4xx is dropped, and after three in a row the subscription is disabled. So a 4xx is only for what PagerDuty
-itself does not send, and an event that means nothing here is answered 202 like one that does.
+PagerDuty acts on the status ("Webhook Behavior"): 2xx is done; 5xx, 429 and no answer within 5 seconds it repeats for
+up to 48 hours, and holds back what follows; any other 4xx is dropped, and after three in a row the subscription is
+disabled. So a 4xx is only for what PagerDuty itself does not send, and an event that means nothing here is answered 202
+like one that does.
 
 Invariants
 - The signature is checked before anything in a body is looked at.
@@ -119,7 +120,7 @@ class WebhookServer:
         return response
 
     async def _take(self, request: web.BaseRequest) -> None:
-        if request.path != PATH:
+        if request.path.removesuffix("/") != PATH:
             raise RefusedError(404, f"no such endpoint: expected {PATH}")
         if request.method != "POST":
             raise RefusedError(405, "expected POST")
@@ -186,9 +187,9 @@ async def _body(request: web.BaseRequest) -> bytes:
                 if len(body) > MAX_BODY_BYTES:
                     raise too_large
     except TimeoutError:
-        raise RefusedError(408, "the body did not come in time") from None
+        raise RefusedError(503, "the body did not come in time") from None
     except web.RequestPayloadError:
-        raise RefusedError(400, "the body is not whole") from None
+        raise RefusedError(503, "the body is not whole") from None
     return bytes(body)
 
 
