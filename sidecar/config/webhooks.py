@@ -28,7 +28,7 @@ def build_webhooks(
         return None
     doc = root.webhooks
     host, port = "", 0
-    if not source.failed((*_PLACE, "listen")):
+    if doc.listen and not source.failed((*_PLACE, "listen")):
         try:
             host, port = parse_listen(doc.listen)
         except AddressError as error:

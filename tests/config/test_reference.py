@@ -20,6 +20,8 @@ ENV = {
     "PAGERDUTY_PROD_KEY": KEY[::-1],
     "SLACK_URL": "https://hooks.slack.com/services/T/B/x",
     "INGEST_TOKEN": "token",
+    "ADMIN_TOKEN": "token",
+    "PAGERDUTY_WEBHOOK_SECRET": "secret",
     "DISCORD_URL": "https://discord.com/api/webhooks/1/x",
 }
 
