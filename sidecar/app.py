@@ -380,9 +380,11 @@ class App:
         self._move_positions()
         self._inputs.start(tail for name, tail in after.items() if before.get(name) != tail)
         self._restarting = frozenset()
-        needs_restart = [
-            name for name in ("state_dir", "admin", "webhooks") if getattr(new, name) != getattr(self._started, name)
-        ]
+        if self._webhooks is not None and new.webhooks is not None:
+            self._webhooks.reconfigure(new.webhooks)
+        needs_restart = [name for name in ("state_dir", "admin") if getattr(new, name) != getattr(self._started, name)]
+        if _webhook_address(new) != _webhook_address(self._started):
+            needs_restart.append("webhooks")
         self._report(loaded, needs_restart=needs_restart)
 
     def _report(self, loaded: Loaded, *, first: bool = False, needs_restart: list[str] | None = None) -> None:
@@ -472,6 +474,10 @@ class App:
             store_healthy=self._store.health.failing_since is None,
             config_ok=self._last_reload_ok,
         )
+
+
+def _webhook_address(config: Config) -> tuple[str, int] | None:
+    return None if config.webhooks is None else (config.webhooks.host, config.webhooks.port)
 
 
 def _cannot_listen(section: str, host: str, port: int, error: OSError) -> str:

@@ -19,7 +19,7 @@ import msgspec
 
 from sidecar.book import ANSWER_SECONDS, IncidentBook
 from sidecar.core.advance import Engine
-from sidecar.core.incidents import Incident
+from sidecar.core.incidents import Incident, ResolveReason
 from sidecar.core.pagerduty_events import (
     EventType,
     WebhookEvent,
@@ -73,7 +73,8 @@ class Finder:
         self._book = book
         self._store = store
         self._external_url = external_url
-        self._lookup = lookup
+        self.lookup = lookup
+        """Asked from now on."""
 
     async def find(self, event: WebhookEvent) -> Found:
         """Return the incidents that an event is about.
@@ -84,11 +85,14 @@ class Finder:
         found = await self._held(stored)
         if not found and (page := incident_of_url(event.client_url, self._external_url())) is not None:
             found = await self._held([page])
-        if self._lookup is not None and (not found or event.type in CONCERNS_ALL):
-            found += await self._looked_up(event, self._lookup, found)
+        if self.lookup is not None and (not found or event.type in CONCERNS_ALL):
+            found += await self._looked_up(event, self.lookup, found)
         if not found:
             by_title = incident_of_title(event.title, self._told_to_pagerduty())
             found = [by_title] if by_title is not None else []
+        if event.type is EventType.REOPENED and len(found) > 1:
+            # Those of a group that had closed by themselves before people closed the rest are still over.
+            found = [one for one in found if one.resolve_reason is ResolveReason.PERSON] or found
         return Found(found, [one.id for one in found if one.id not in stored])
 
     async def _looked_up(self, event: WebhookEvent, lookup: Lookup, found: list[Incident]) -> list[Incident]:

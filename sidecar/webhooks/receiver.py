@@ -44,19 +44,27 @@ class Receiver:
     ) -> None:
         self._telemetry = telemetry
         self._inbox = Inbox(store, clock)
-        lookup = None
-        if config.pagerduty_token is not None:
-            url = config.pagerduty_api_url
-            lookup = Rest(sender, url=url, token=config.pagerduty_token, telemetry=telemetry)
-        finder = Finder(engine=engine, book=book, store=store, external_url=external_url, lookup=lookup)
-        self._worker = Worker(finder=finder, pipeline=pipeline, telemetry=telemetry, worked_off=self._inbox.worked_off)
+        self._sender = sender
+        self._finder = Finder(engine=engine, book=book, store=store, external_url=external_url, lookup=None)
+        self._worker = Worker(
+            finder=self._finder, pipeline=pipeline, telemetry=telemetry, worked_off=self._inbox.worked_off
+        )
         self._inbox.hand_over = self._worker.put
         self.server = WebhookServer(
             host=config.host,
             port=config.port,
-            signatures=Signatures(config.pagerduty_secrets),
+            signatures=Signatures(()),
             inbox=self._inbox,
             telemetry=telemetry,
+        )
+        self.reconfigure(config)
+
+    def reconfigure(self, config: Webhooks) -> None:
+        """Take over secrets and token; the address stays until a restart."""
+        self.server.signatures = Signatures(config.pagerduty_secrets)
+        token, url = config.pagerduty_token, config.pagerduty_api_url
+        self._finder.lookup = (
+            None if token is None else Rest(self._sender, url=url, token=token, telemetry=self._telemetry)
         )
 
     async def start(self) -> None:

@@ -28,6 +28,7 @@ from sidecar.core.pagerduty_events import (
     word_of,
 )
 from sidecar.inputs.http.accepting import Door
+from sidecar.inputs.http.bodies import invite
 from sidecar.inputs.http.connections import Connections
 from sidecar.telemetry.defects import traced
 from sidecar.telemetry.telemetry import Telemetry
@@ -75,7 +76,8 @@ class WebhookServer:
     def __init__(self, *, host: str, port: int, signatures: Signatures, inbox: Inbox, telemetry: Telemetry) -> None:
         """Port 0 takes any free one; `port` is the one taken after `start`."""
         self.host, self.port = host, port
-        self._signatures = signatures
+        self.signatures = signatures
+        """Of those who may send from now on."""
         self._inbox = inbox
         self._telemetry = telemetry
         connections = Connections(self._handle, heard=lambda name: None, failed=self._failed)
@@ -128,7 +130,7 @@ class WebhookServer:
         if not signatures:
             raise RefusedError(401, "the signature is missing")
         body = await _body(request)
-        if not self._signatures.accept(body, signatures):
+        if not self.signatures.accept(body, signatures):
             raise RefusedError(401, "the signature is not that of any of `pagerduty_secrets`")
         try:
             event = parse(body)
@@ -182,6 +184,7 @@ async def _body(request: web.BaseRequest) -> bytes:
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
+            await invite(request)
             while chunk := await request.content.readany():
                 body += chunk
                 if len(body) > MAX_BODY_BYTES:

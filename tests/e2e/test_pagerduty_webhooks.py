@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 from running import DATABASE, Daemon, World, eventually, patched
@@ -172,3 +173,26 @@ async def test_a_webhook_that_was_worked_off_is_known_after_a_kill(world: World)
     assert await ann.repeat() == 202
     await is_counted(daemon, "annotated", "repeated")
     assert await is_on_disk()
+
+
+async def test_secrets_are_replaced_by_a_reload_and_a_new_address_by_a_restart(world: World) -> None:
+    daemon, ann, alert = await paged(world)
+    assert await ann.triggered(alert) == 202
+    world.configure(webhooks={"listen": "127.0.0.1:1", "pagerduty_secrets": ["the newest"]})
+    assert (await daemon.says("configuration reloaded"))["needs_restart"] == ["webhooks"]
+    assert await ann.pings() == 401
+    assert "is not that of any" in (await daemon.says("webhook not taken"))["reason"]
+    newest = Person(world.stand_in.pagerduty, ann.url, secrets=["unknown", "the newest"])
+    assert await newest.pings() == 202
+    await daemon.metric_is(1, "webhooks_total", "pagey.ping", "ignored")
+
+
+async def test_an_address_in_use_is_a_bad_start(world: World) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        world.configure(webhooks={"listen": address, "pagerduty_secrets": [SECRET]})
+        daemon = await world.spawn()
+        assert await daemon.exit() == 2
+    assert f"webhooks.listen: cannot listen on {address}: Address already in use" in daemon.stderr

@@ -7,7 +7,7 @@ import pytest
 from webhook_world import RULE, FakeRest, World, page_of
 
 from sidecar.core.texts import title_of
-from sidecar.core.times import HOUR
+from sidecar.core.times import HOUR, MINUTE
 
 OTHERS = "https://example.chronosphere.io/monitors/critical"
 
@@ -99,6 +99,23 @@ async def test_what_people_do_to_a_group_of_alerts_they_do_to_each_that_is_open(
     assert world.open == []
     assert len(world.store.transactions) == before + 2  # taking it, and all of its effect
     assert world.timeline(closed) == [("resolved", "Ann", "by Ann")]
+
+
+async def test_of_a_group_only_those_that_people_closed_are_reopened(world: World) -> None:
+    rest = FakeRest()
+    world.finder.lookup = rest
+    await two_open(world)
+    shop, billing = world.open
+    await world.hears("triggered", url=page_of(shop))
+    rest.alerts["Q1"] = [shop.dedup_key, billing.dedup_key]
+    await world.hears("acknowledged")
+    world.now += 8 * MINUTE
+    await world.error("billing")
+    await world.passes(5)
+    assert [one.id for one in world.open] == [billing.id]
+    await world.hears("resolved")
+    assert await world.hears("reopened") == "applied"
+    assert [one.id for one in world.open] == [billing.id]
 
 
 async def test_where_alerts_name_none_incidents_of_no_known_id_are_asked_for_by_their_keys() -> None:

@@ -198,6 +198,17 @@ async def test_one_connection_too_many_is_closed_and_counted(world: World, monke
         second.close()
 
 
+async def test_a_client_that_asks_first_whether_it_may_send_its_body_may(world: World) -> None:
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {len(PING)}\r\n"
+    async with listening(world) as at:
+        reader, writer = await asyncio.open_connection("127.0.0.1", at.port)
+        writer.write(f"{head}X-PagerDuty-Signature: {signature(PING, SECRET)}\r\n\r\n".encode())
+        assert b" 100 " in await reader.readuntil(b"\r\n\r\n")
+        writer.write(PING)
+        assert b" 202 " in await reader.readline()
+        writer.close()
+
+
 async def test_what_is_no_http_is_refused(world: World) -> None:
     async with listening(world) as at:
         reader, writer = await asyncio.open_connection("127.0.0.1", at.port)

@@ -11,7 +11,7 @@ from sidecar.config.document.base import Secret, SecretFile, Section, Text
 
 
 class Webhooks(Section, kw_only=True):
-    """Takes what people do in PagerDuty; see [PagerDuty](pagerduty.md). A change needs a restart."""
+    """Takes what people do in PagerDuty; see [PagerDuty](pagerduty.md). A change of `listen` needs a restart."""
 
     listen: Annotated[Text, Meta(description="Address and port, of its own.", extra={"type": "host:port"})]
     pagerduty_secrets: Annotated[
