@@ -3,8 +3,8 @@
 PagerDuty tells of everything that happens to its incidents: what people do there, what its own timeouts do, and what
 our own events did. Only the first two are news; the last come back to us as from an integration, and mean nothing.
 
-A person's view of the body is in PagerDuty's "Webhooks Overview" and "Webhook Payloads"; members that this program
-does not know are passed over, as the documentation asks.
+The form of bodies is that of PagerDuty's "Webhooks Overview"; types and members that this program does not know are
+passed over, as it asks: there will be more.
 
 Invariants
 - Whatever a body holds, parsing ends in an event or in `NotAnEventError`; a member of an unexpected form counts as
@@ -18,6 +18,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -26,6 +27,7 @@ from sidecar.core.incidents import DEDUP_PREFIX, Incident, clean
 from sidecar.core.people import Act, Word
 from sidecar.core.texts import summary_of, title_of
 from sidecar.core.timeline import Via
+from sidecar.core.times import SECOND
 
 MAX_ID = 200
 """Characters of an event's id; PagerDuty's have 26."""
@@ -103,7 +105,11 @@ class WebhookEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     type: EventType
     incident: str = ""
     """PagerDuty's id of its incident; empty: it is about none."""
+    occurred_at: int = 0
+    """Nanoseconds since the epoch, by PagerDuty's clock; 0: it does not say."""
     by: str = PAGERDUTY
+    automatic: bool = False
+    """Whether nobody in particular did it: an automation, a timeout, and perhaps one of our own events."""
     ours: bool = False
     """Whether it tells of something that came in through an integration, as our events do."""
     title: str = ""
@@ -121,6 +127,7 @@ class _Event(msgspec.Struct):
     id: str
     event_type: str
     data: object
+    occurred_at: object = None
     agent: object = None
     client: object = None
 
@@ -152,6 +159,8 @@ def parse(body: bytes) -> WebhookEvent:
         id=event.id,
         type=kind,
         incident=_id(about),
+        occurred_at=_time(event.occurred_at),
+        automatic=event.agent is None,
         by=clean(_text(event.agent, "summary").strip()) or PAGERDUTY,
         ours=_text(event.agent, "type").startswith("inbound_integration"),
         title=clean(_text(data, "title") or _text(about, "summary")),
@@ -234,6 +243,15 @@ def _text(value: object, *path: str) -> str:
     return found if isinstance(found, str) else ""
 
 
+def _time(value: object) -> int:
+    """Return a time's whole seconds as nanoseconds; 0 for what is none."""
+    try:
+        time = datetime.fromisoformat(value) if isinstance(value, str) else None
+        return 0 if time is None or time.tzinfo is None else int(time.timestamp()) * SECOND
+    except (ValueError, OverflowError):
+        return 0
+
+
 def _id(value: object) -> str:
     """Return a PagerDuty id; it becomes part of an address."""
     found = _text(value, "id")
@@ -263,21 +281,30 @@ def incident_of_key(key: str) -> str | None:
     return key.removeprefix(DEDUP_PREFIX).removesuffix(":high") or None
 
 
-def incident_of_title(title: str, incidents: Iterable[Incident]) -> Incident | None:
-    """Return the only one of these incidents with that title; None: there is none, or there are several.
+def incident_of_title(event: WebhookEvent, incidents: Iterable[Incident]) -> Incident | None:
+    """Return the only one of these incidents that has an event's title; None: there is none, or there are several.
 
-    PagerDuty shows the summary of the first alert, with the count that the incident had then. Where no summary fits,
-    the title without what follows it counts, too.
+    PagerDuty shows the summary of the first alert, with the count that the incident had then; where it only refers to
+    its incident, with that one's number before it. Where no summary fits, the title without what follows it counts.
+
+    What PagerDuty resolved by itself before the incident opened was an earlier one: perhaps our own resolve of that.
     """
-    wanted = _comparable(_DELAYED.sub("", title))
+    wanted = _comparable(_DELAYED.sub("", _NUMBER.sub("", event.title)))
     if not wanted:
         return None
     known = list(incidents)
     found = [one for one in known if _same(_comparable(summary_of(one)), wanted)]
     found = found or [one for one in known if _comparable(title_of(one)) == wanted]
-    return found[0] if len(found) == 1 else None
+    if len(found) != 1 or (event.type is EventType.RESOLVED and event.automatic and _is_before(event, found[0])):
+        return None
+    return found[0]
 
 
+def _is_before(event: WebhookEvent, incident: Incident) -> bool:
+    return 0 < event.occurred_at < incident.decided_at - SECOND  # whole seconds
+
+
+_NUMBER = re.compile(r"^\[#[0-9]+\] ")
 _DELAYED = re.compile(r" \(delayed [^()]*\)$")
 _COUNT = re.compile(r"\b[0-9]+ ((?:further )?(?:occurrence|incident))s?\b")
 

@@ -88,7 +88,7 @@ class Finder:
         if self.lookup is not None and (not found or event.type in CONCERNS_ALL):
             found += await self._looked_up(event, self.lookup, found)
         if not found:
-            by_title = incident_of_title(event.title, self._told_to_pagerduty())
+            by_title = incident_of_title(event, self._told_to_pagerduty())
             found = [by_title] if by_title is not None else []
         if event.type is EventType.REOPENED and len(found) > 1:
             # Those of a group that had closed by themselves before people closed the rest are still over.

@@ -62,6 +62,8 @@ def test_what_pagerduty_sends_for_an_alert_is_understood() -> None:
         id="01FVRJDBZPAFCIQO0U5B2ZJ2GQ",
         type=EventType.TRIGGERED,
         incident="Q2X369CTEOAGYM",
+        occurred_at=1_754_112_787 * SECOND,
+        automatic=True,
         title="[Critical] it breached",
         client_url="https://example.chronosphere.io/monitors/critical",
     )
@@ -216,6 +218,10 @@ def test_a_key_of_ours_names_an_incident_also_that_of_its_second_alert(key: str,
     assert incident_of_key(key) == found
 
 
+def titled(title: str, kind: EventType = EventType.ACKNOWLEDGED, **more: Any) -> WebhookEvent:
+    return WebhookEvent(id="E", type=kind, incident="Q1", title=title, **more)
+
+
 def two_incidents() -> tuple[Incident, Incident]:
     bench = Bench(a_rule(threshold=2, window=HOUR), a_rule("other"))
     bench.read(a_match(0, "E", service="shop"), a_match(SECOND, "E", service="shop"))
@@ -229,18 +235,46 @@ def test_a_title_is_the_summary_that_was_sent_whatever_the_count_was_then() -> N
     sent = summary_of(first)
     first.count = 1_234
     assert sent != summary_of(first)
-    for title in (sent, f"{sent} (delayed 3 min)", title_of(first), sent.replace(" - ", "  -\t", 1)):
-        assert incident_of_title(title, [first, second]) is first
+    for title in (
+        sent,
+        f"{sent} (delayed 3 min)",
+        f"[#320624] {sent}",
+        title_of(first),
+        sent.replace(" - ", "  -\t", 1),
+    ):
+        assert incident_of_title(titled(title), [first, second]) is first
     cut = summary_of(second)[:1_023] + "…"
-    assert incident_of_title(cut, [first, second]) is second
+    assert incident_of_title(titled(cut), [first, second]) is second
 
 
 def test_a_title_that_fits_none_or_several_names_none() -> None:
     first, second = two_incidents()
     twin = msgspec.structs.replace(first, id="twin", opened_at=START)
     for title in ("", "  ", "…", "[LuminaLog]", "something else"):
-        assert incident_of_title(title, [first, second]) is None
-    assert incident_of_title(summary_of(first), [first, twin]) is None
+        assert incident_of_title(titled(title), [first, second]) is None
+    assert incident_of_title(titled(summary_of(first)), [first, twin]) is None
     elsewhere = msgspec.structs.replace(first, id="elsewhere", service="billing")
-    assert incident_of_title(summary_of(first), [first, elsewhere]) is first
-    assert incident_of_title(title_of(first), [first, elsewhere]) is None
+    assert incident_of_title(titled(summary_of(first)), [first, elsewhere]) is first
+    assert incident_of_title(titled(title_of(first)), [first, elsewhere]) is None
+
+
+def test_what_pagerduty_resolved_by_itself_before_an_incident_opened_was_another_of_that_title() -> None:
+    first, second = two_incidents()
+    opened = first.decided_at
+    for kind, automatic, at, found in (
+        (EventType.RESOLVED, True, opened - 2 * SECOND, None),
+        (EventType.RESOLVED, True, opened, first),
+        (EventType.RESOLVED, True, 0, first),
+        (EventType.RESOLVED, False, opened - 2 * SECOND, first),
+        (EventType.ACKNOWLEDGED, True, opened - 2 * SECOND, first),
+    ):
+        event = titled(summary_of(first), kind, automatic=automatic, occurred_at=at)
+        assert incident_of_title(event, [first, second]) is found
+
+
+@pytest.mark.parametrize(
+    "time", [None, 5, "", "yesterday", "2026-01-01T00:00:00", "9999-99-99T00:00:00Z", "0001-01-01T00:00:00+23:59"]
+)
+def test_a_time_that_is_none_is_missing(time: object) -> None:
+    event = {"id": "E", "event_type": "incident.resolved", "occurred_at": time, "data": {"id": "Q1"}}
+    assert parse(json.dumps({"event": event}).encode()).occurred_at <= 0
