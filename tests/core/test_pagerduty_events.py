@@ -169,13 +169,14 @@ def test_text_is_redacted_and_bounded() -> None:
     assert len(msgspec.msgpack.encode(event)) < 8_000
 
 
-anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(
-        ["id", "type", "summary", "incident", "resolve_reason", "assignees", "content", "title", "url"]
-    ), inner, max_size=4),
-    max_leaves=12,
-)  # fmt: skip
+MEMBERS = ["id", "type", "summary", "incident", "resolve_reason", "assignees", "content", "title", "url"]
+anything: st.SearchStrategy[object] = st.deferred(
+    lambda: (
+        st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5))
+        | st.lists(anything, max_size=3)
+        | st.dictionaries(st.sampled_from(MEMBERS), anything, max_size=4)
+    )
+)
 
 
 @given(st.sampled_from(EventType), anything, anything, anything)

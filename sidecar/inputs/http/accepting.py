@@ -41,11 +41,11 @@ class Door:
         *,
         inside: Callable[[], int],
         refused: Callable[[], None],
-        most: int = MAX_CONNECTIONS,
+        most: int | None = None,
     ) -> None:
         """`make()`: a connection's protocol. `inside()`: how many there are. `refused()`: one more than `most` was
         closed."""
-        self._most = most
+        self._most = MAX_CONNECTIONS if most is None else most
         self._make = make
         self._inside = inside
         self._refused = refused
