@@ -60,6 +60,7 @@ from sidecar.telemetry.reporting import report_endpoint
 from sidecar.telemetry.silences import silence_endpoints
 from sidecar.telemetry.status import status_endpoints
 from sidecar.telemetry.telemetry import Gauges, OutboxGauge, RuleGauge, Telemetry
+from sidecar.webhooks.receiver import Receiver, for_old_webhooks
 
 UNCOMMITTED_PAGES_AFTER = 10.0
 """Seconds for which commits fail before pages go out unrecorded."""
@@ -185,9 +186,12 @@ class App:
             try:
                 await self.admin.start()
             except OSError as error:
-                reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-                raise StartError(f"admin.listen: cannot listen on {admin.host}:{admin.port}: {reason}") from None
+                raise StartError(_cannot_listen("admin", admin.host, admin.port, error)) from None
             stack.push_async_callback(self.admin.stop)
+            self._webhooks = self._receiver(book, transport)
+            if self._webhooks is not None:
+                stack.push_async_callback(self._webhooks.stop)
+                await self._start_receiver(self._webhooks)
             self._signals.reload = self._watch.ask
             self._telemetry.emit(
                 events.Started(
@@ -212,6 +216,7 @@ class App:
             store = start("store", self._watch_store())
             config = start("config", self._follow_config())
             prune = start("prune", self._prune())
+            webhooks = [start("webhooks", self._webhooks.run())] if self._webhooks is not None else []
             self._move_positions()
             self._inputs.start(self._config.inputs)
             try:
@@ -221,7 +226,7 @@ class App:
                 await self._drain(pipeline, delivery)
             finally:
                 await self._inputs.halt()
-            for task in (pipeline, delivery, store, config, prune):
+            for task in (pipeline, delivery, store, config, prune, *webhooks):
                 task.cancel()
 
     async def _guard(self, name: str, part: Coroutine[None, None, None]) -> None:
@@ -303,6 +308,30 @@ class App:
         self._dispatcher.admit(stored.entries, incidents)
         self._telemetry.set_gauges(self._gauges)
 
+    def _receiver(self, book: IncidentBook, transport: Transport) -> Receiver | None:
+        if self._config.webhooks is None:
+            return None
+        return Receiver(
+            self._config.webhooks,
+            engine=self._engine,
+            book=book,
+            pipeline=self._pipeline,
+            store=self._store,
+            telemetry=self._telemetry,
+            sender=transport,
+            clock=time.time_ns,
+            external_url=lambda: self._config.external_url,
+        )
+
+    async def _start_receiver(self, receiver: Receiver) -> None:
+        try:
+            await receiver.start()
+        except OSError as error:
+            server = receiver.server
+            raise StartError(_cannot_listen("webhooks", server.host, server.port, error)) from None
+        except (StateError, sqlite3.Error) as error:
+            raise StartError(f"state_dir {self._config.state_dir} cannot be used: {error}") from None
+
     def _configure(self, needed: Collection[str | None]) -> None:
         """Bring everything in line with `self._config`, except the inputs. `needed`: keys of what is to be sent."""
         config = self._config
@@ -383,7 +412,11 @@ class App:
         self._move_positions()
         self._inputs.start(tail for name, tail in after.items() if before.get(name) != tail)
         self._restarting = frozenset()
+        if self._webhooks is not None and new.webhooks is not None:
+            self._webhooks.reconfigure(new.webhooks)
         needs_restart = [name for name in ("state_dir", "admin") if getattr(new, name) != getattr(self._started, name)]
+        if _webhook_address(new) != _webhook_address(self._started):
+            needs_restart.append("webhooks")
         self._report(loaded, needs_restart=needs_restart)
 
     def _report(self, loaded: Loaded, *, first: bool = False, needs_restart: list[str] | None = None) -> None:
@@ -425,7 +458,8 @@ class App:
 
     async def _prune(self) -> None:
         while True:
-            self._store.submit(for_pruning(time.time_ns() - self._config.retention, MAX_HISTORY))
+            now = time.time_ns()
+            self._store.submit([*for_pruning(now - self._config.retention, MAX_HISTORY), *for_old_webhooks(now)])
             await asyncio.sleep(PRUNE_SECONDS)
 
     def _health(self) -> Health:
@@ -484,6 +518,15 @@ class App:
             store_healthy=self._store.health.failing_since is None,
             config_ok=self._last_reload_ok,
         )
+
+
+def _webhook_address(config: Config) -> tuple[str, int] | None:
+    return None if config.webhooks is None else (config.webhooks.host, config.webhooks.port)
+
+
+def _cannot_listen(section: str, host: str, port: int, error: OSError) -> str:
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    return f"{section}.listen: cannot listen on {host}:{port}: {reason}"
 
 
 def _load(path: Path, environment: Mapping[str, str]) -> Loaded:

@@ -228,6 +228,16 @@ class Pipeline:
         with self._deciding():
             return self._submit(self._engine.silence(silence, self._clock()))
 
+    def work_off(self, said: Iterable[tuple[Incident, Word]], more: Iterable[Statement]) -> bool:
+        """Do what one event elsewhere means for incidents, and note in the same transaction that it is done.
+
+        Return whether it changed anything. `more` is written in any case.
+        """
+        with self._deciding():
+            changes, changed = self._engine.say_together(said, self._clock())
+            self._submit(changes, more=more)
+        return changed
+
     def admit_uncommitted_pages(self) -> None:
         """Hand pager triggers to delivery although the store cannot record them: a page matters more than a repeat."""
         for entries, incidents in self._uncommitted.values():

@@ -75,21 +75,24 @@ class Transport:
             await self._session.close()
             self._session = None
 
-    async def send(self, request: Request) -> Response | Failure:
-        """Make one attempt. Raises RuntimeError outside of the context manager, and nothing else."""
+    async def send(self, request: Request, *, max_body: int = MAX_BODY_BYTES) -> Response | Failure:
+        """Make one attempt. Raises RuntimeError outside of the context manager, and nothing else.
+
+        `max_body`: how many bytes of the answer are read; what is behind them is left out.
+        """
         if self._session is None:
             raise RuntimeError("the transport is not open")
         try:
             async with self._session.request(
                 request.method,
                 request.url,
-                data=request.body,
+                data=request.body or None,
                 headers=request.headers,
                 proxy=self._proxy_for(request.url),
                 allow_redirects=False,
             ) as response:
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                body = await _read(response.content)
+                body = await _read(response.content, max_body)
                 return Response(status=response.status, headers=headers, body=body)
         except Exception as problem:  # whatever the library raises may hold the address
             return _failure(problem)
@@ -105,11 +108,11 @@ class Transport:
         return self._proxies.get(parts.scheme) or self._proxies.get("all")
 
 
-async def _read(content: aiohttp.StreamReader) -> bytes:
+async def _read(content: aiohttp.StreamReader, most: int) -> bytes:
     """Read an answer's body up to the cap, or as far as it comes: the status counts without it."""
     body = bytearray()
     try:
-        while len(body) < MAX_BODY_BYTES and (chunk := await content.read(MAX_BODY_BYTES - len(body))):
+        while len(body) < most and (chunk := await content.read(most - len(body))):
             body += chunk
     except (aiohttp.ClientError, OSError, TimeoutError):
         pass

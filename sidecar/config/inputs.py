@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 from sidecar.config import document
 from sidecar.config.addresses import AddressError, is_loopback, parse_listen
 from sidecar.config.credentials import Credentials
-from sidecar.config.model import Admin, HttpInput, InputConfig, JournalInput, StdinInput, TailInput
+from sidecar.config.model import Admin, HttpInput, InputConfig, JournalInput, StdinInput, TailInput, Webhooks
 from sidecar.config.problems import MAX_QUOTED, Place, Source, listed, quoted
 from sidecar.config.secrets import Secret
 from sidecar.config.values import check_name, check_timezone, read_level
@@ -68,15 +68,23 @@ def build_inputs(
     return tuple(inputs)
 
 
-def check_listeners(source: Source, inputs: tuple[InputConfig, ...], admin: Admin) -> None:
+def check_listeners(
+    source: Source, inputs: tuple[InputConfig, ...], admin: Admin, webhooks: Webhooks | None = None
+) -> None:
     """Say which listeners would take each other's address."""
     taken = {"the admin listener": (admin.host, admin.port)}
+
+    def check(place: Place, mine: str, port: int) -> None:
+        for other, (host, its) in taken.items():
+            if port and port == its and (mine == host or {mine, host} & _EVERYWHERE):
+                source.error(place, f"{other} has this address")
+
     for i, one in enumerate(inputs):
-        if isinstance(one, HttpInput) and one.port:
-            for other, (host, port) in taken.items():
-                if one.port == port and (one.host == host or {one.host, host} & _EVERYWHERE):
-                    source.error(("inputs", i, "listen"), f"{other} has this address")
+        if isinstance(one, HttpInput):
+            check(("inputs", i, "listen"), one.host, one.port)
             taken[f"input {quoted(one.name)}"] = one.host, one.port
+    if webhooks is not None:
+        check(("webhooks", "listen"), webhooks.host, webhooks.port)
 
 
 def _name(source: Source, place: Place, doc: document.AnyInput, unnamed: Counter[str]) -> str:

@@ -33,6 +33,7 @@ from sidecar.config.rules import Built, Entry, build_defaults, build_rule
 from sidecar.config.secrets import Secret
 from sidecar.config.syntax import Parsed, UnreadableError, parse
 from sidecar.config.values import read_duration
+from sidecar.config.webhooks import build_webhooks
 from sidecar.core.times import DAY, SECOND
 
 MAX_RULES_FILES = 1000
@@ -216,6 +217,7 @@ class _Loader:
             silences=build_silences(main, root.silences),
             routes=routes,
             admin=self._admin(main, root),
+            webhooks=build_webhooks(main, root, channels, self._credentials),
             log=Log() if root.log is UNSET else Log(level=root.log.level, format=root.log.format),
             state_dir=None if root.state_dir is UNSET else str(self._base / root.state_dir),
             external_url=_external_url(main, root),
@@ -226,7 +228,7 @@ class _Loader:
             strict_permissions=root.strict_permissions,
             rules_files=globs,
         )
-        check_listeners(main, config.inputs, config.admin)
+        check_listeners(main, config.inputs, config.admin, config.webhooks)
         self._check_permissions(root.strict_permissions)
         return config
 

@@ -165,6 +165,18 @@ class Admin(msgspec.Struct, frozen=True, kw_only=True):
     token: Secret | None = None
 
 
+class Webhooks(msgspec.Struct, frozen=True, kw_only=True):
+    """The listener for webhooks."""
+
+    host: str
+    port: int
+    pagerduty_secrets: tuple[Secret, ...]
+    """Any of them is good."""
+    pagerduty_token: Secret | None = None
+    """None: nothing is looked up."""
+    pagerduty_api_url: str = "https://api.pagerduty.com"
+
+
 class Log(msgspec.Struct, frozen=True, kw_only=True):
     """The daemon's own log."""
 
@@ -187,6 +199,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     routes: tuple[Route, ...] = ()
     """Asked before that table; their channels are reduced likewise."""
     admin: Admin = Admin()
+    webhooks: Webhooks | None = None
+    """None: no listener."""
     log: Log = Log()
     state_dir: str | None = None
     external_url: str | None = None

@@ -186,9 +186,6 @@ class Reader:
         return present
 
     def _unknown(self, cls: type[Section], key: str, known: Iterable[str], path: Place) -> None:
-        if key in cls.LATER:
-            self.source.error((*path, key), f"`{key}` is not available in this version")
-            return
         near = suggestion(key, known)
         hint = f"; did you mean `{near}`?" if near else f"; expected one of {listed(sorted(known))}"
         self.source.error((*path, key), f"unknown key {quoted(key)}{hint}")

@@ -55,8 +55,6 @@ def _table(cls: type[document.Section]) -> str:
         kind, extra, meaning = _unwrapped(field.type)
         keys = " ".join(f"`{key}`" for key in spellings(cls, field))
         rows.append(f"| {keys} | {_type(kind, extra)} | {_default(field, extra)} | {meaning} |")
-    for key in sorted(cls.LATER):
-        rows.append(f"| `{key}` | | | Not available in this version. |")
     return "\n".join(rows) + "\n"
 
 

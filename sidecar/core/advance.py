@@ -152,6 +152,12 @@ class Engine:
         self._closing.fire(WALL, now, now)
         return self._ledger.collect()
 
+    def say_together(self, said: Iterable[tuple[Incident, Word]], now: int) -> tuple[Changes, bool]:
+        """Do what one event elsewhere means for several incidents, as `say`. Return also whether anything changed."""
+        held = self._ledger.incidents
+        changed = [self._people.apply(held.get(incident.id, incident), word, now) for incident, word in said]
+        return self._ledger.collect(), any(changed)
+
     # ── what can be seen ──────────────────────────────────────────────────────────────────────────────────────────
 
     def incident(self, incident_id: str) -> Incident | None:

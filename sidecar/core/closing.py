@@ -120,14 +120,18 @@ class Closing:
         *,
         notes: tuple[str, ...] = (),
         muted_until: int = 0,
+        via: Via | None = None,
         but: Via | None = None,
     ) -> None:
-        """Close an incident at event time `at` and tell everyone who was told of it, except where it was done."""
+        """Close an incident at event time `at` and tell everyone who was told of it, except where it is known.
+
+        `via`: where a person closed it.
+        """
         ledger = self._ledger
         state = ledger.rules[incident.rule]
         incident.state, incident.resolve_reason, incident.resolved_at = State.RESOLVED, reason, at
         why = ", ".join((reason_text(incident) or "", *notes))
-        ledger.note(incident, Moment(at=now, what=What.RESOLVED, by=incident.resolved_by, text=why, via=but))
+        ledger.note(incident, Moment(at=now, what=What.RESOLVED, by=incident.resolved_by, text=why, via=via))
         self._escalating.stop(incident, now)
         self._telling.resolve(incident, now, notes=notes, but=but)
         seconds = max(0, at - incident.first_seen) / SECOND

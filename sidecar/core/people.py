@@ -143,10 +143,10 @@ class People:
             folded = [one for one in self._ledger.incidents.values() if one.folded_into == incident.id]
             for one in folded:
                 one.folded_into = None
-                self._close(one, at, by, "", via, now)
-        self._close(incident, at, by, note, via, now)
+                self._close(one, at, by, "", via, now, known=False)  # it may have an alert of its own
+        self._close(incident, at, by, note, via, now, known=True)
 
-    def _close(self, incident: Incident, at: int, by: str, note: str, via: Via, now: int) -> None:
+    def _close(self, incident: Incident, at: int, by: str, note: str, via: Via, now: int, *, known: bool) -> None:
         incident.resolved_by = by
         reopen_after = self._ledger.rules[incident.rule].rule.reopen_after
         self._closing.resolve(
@@ -156,7 +156,8 @@ class People:
             now,
             notes=_notes("", "", note),
             muted_until=at + reopen_after,
-            but=via,
+            via=via,
+            but=via if known else None,
         )
 
     def _can_reopen(self, incident: Incident) -> bool:

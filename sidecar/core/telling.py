@@ -204,6 +204,8 @@ class Telling:
         self._withhold(incident, reason, spared, now, what=what)
 
     def _follow_up(self, incident: Incident, action: Action, now: int, notes: tuple[str, ...], but: Via | None) -> None:
+        if sum(1 + told.high for channel, told in incident.told.items() if self._is_at(channel, but)) > 1:
+            but = None  # it was done to one of several alerts there, and nobody knows to which
         for channel, told in incident.told.items():
             if self._is_at(channel, but):
                 continue

@@ -41,21 +41,25 @@ def headline_of(incident: Incident) -> str:
     return incident.message
 
 
+def summary_of(incident: Incident) -> str:
+    """Return title, place and headline in one line, with the count as it is now: what PagerDuty shows as its title."""
+    where = ", ".join(part for part in (incident.service, incident.environment) if part)
+    return " - ".join(part for part in (title_of(incident), where, headline_of(incident)) if part)
+
+
 def compose(
     incident: Incident, action: Action, *, high: bool, notes: tuple[str, ...], external_url: str | None
 ) -> Notification:
     """Build one notification from an incident as it is now."""
-    title, headline = title_of(incident), headline_of(incident)
-    where = ", ".join(part for part in (incident.service, incident.environment) if part)
     placeholders = placeholders_of(incident)
     return Notification(
         action=action,
         dedup_key=incident.dedup_key + (":high" if high else ""),
         incident_id=incident.id,
         kind=incident.kind,
-        title=title,
-        summary=" - ".join(part for part in (title, where, headline) if part),
-        headline=headline,
+        title=title_of(incident),
+        summary=summary_of(incident),
+        headline=headline_of(incident),
         rule=incident.rule,
         level=incident.level,
         severity=incident.severity_map.get(incident.level),

@@ -34,6 +34,10 @@ class Alert:
     status: str = "triggered"
     """`triggered`, `acknowledged`, `resolved`."""
     triggers: int = 1
+    incident: str = ""
+    """Id of PagerDuty's incident that holds the alert: one of its own, unless they are grouped or merged."""
+    client: dict[str, str] | None = None
+    """Name and page of the sender, as webhooks repeat them."""
 
 
 class PagerDuty:
@@ -83,7 +87,9 @@ class PagerDuty:
         alert = self.open_alert(event["routing_key"], key)
         title, severity = payload.get("summary", ""), payload.get("severity", "")
         if action == "trigger" and alert is None:
-            self.alerts.append(Alert(event["routing_key"], key, title, severity))
+            client = {"name": event.get("client", ""), "url": event.get("client_url", "")}
+            number = f"Q{len(self.alerts):013d}"
+            self.alerts.append(Alert(event["routing_key"], key, title, severity, incident=number, client=client))
         elif alert is None:
             self.dropped.append((action, key))
         elif action == "trigger":

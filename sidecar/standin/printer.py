@@ -34,6 +34,7 @@ MAX_SAMPLE_LINES = 3
 
 NAMES = {
     Service.PAGERDUTY: ("PagerDuty", "green"),
+    Service.PAGERDUTY_REST: ("PagerDuty REST", "green"),
     Service.SLACK: ("Slack", "magenta"),
     Service.DISCORD: ("Discord", "blue"),
     Service.WEBHOOK: ("Webhook", "cyan"),

@@ -21,6 +21,7 @@ from aiohttp import web
 
 from sidecar.standin.discord import Discord
 from sidecar.standin.pagerduty import PagerDuty
+from sidecar.standin.pagerduty_rest import look_up
 from sidecar.standin.slack import Slack
 from sidecar.standin.slack_api import SlackApi
 from sidecar.standin.traffic import Answer, Call, Fault, Hang, Received, Reply, Reset, Service, Slow
@@ -41,14 +42,19 @@ class StandIn:
         *,
         events_per_minute: int | None = None,
         webhook_secret: str | None = None,
+        rest_token: str = "y0StandInRestToken_x",  # noqa: S107 (opens the stand-in)
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`events_per_minute`: PagerDuty's limit for one key; None: none. `clock`: nanoseconds since the epoch."""
+        """`events_per_minute`: PagerDuty's limit for one key; None: none. `clock`: nanoseconds since the epoch.
+
+        `rest_token`: of PagerDuty's REST API, which has the same base address.
+        """
         self.pagerduty = PagerDuty(events_per_minute)
         self.slack = Slack()
         self.slack_api = SlackApi()
         self.discord = Discord()
         self.webhook = Webhook(webhook_secret)
+        self.rest_token = rest_token
         self.received: list[Received] = []
         """Everything that arrived, in order."""
         self.violations: list[str] = []
@@ -165,6 +171,7 @@ class StandIn:
         services = {
             Service.PAGERDUTY: self.pagerduty.answer,
             Service.SLACK: self.slack.answer if call.path.startswith("/services/") else self.slack_api.answer,
+            Service.PAGERDUTY_REST: lambda call: look_up(self.pagerduty.alerts, call, self.rest_token),
             Service.DISCORD: self.discord.answer,
             Service.WEBHOOK: self.webhook.answer,
         }
@@ -197,6 +204,8 @@ class StandIn:
 def _service_of(path: str) -> Service:
     if path == "/v2/enqueue":
         return Service.PAGERDUTY
+    if path.partition("/")[2].partition("/")[0] == "incidents":
+        return Service.PAGERDUTY_REST
     if path.startswith(("/services/", "/api/chat.")):
         return Service.SLACK
     return Service.DISCORD if path.startswith("/api/") else Service.WEBHOOK

@@ -13,6 +13,8 @@ class Service(enum.StrEnum):
     """Which service a call was meant for."""
 
     PAGERDUTY = "pagerduty"
+    PAGERDUTY_REST = "pagerduty_rest"
+    """Its REST API, where nothing but look-ups is played."""
     SLACK = "slack"
     DISCORD = "discord"
     WEBHOOK = "webhook"

@@ -25,6 +25,6 @@ CREATE TABLE rejected (
 CREATE TABLE silences (id TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 -- Webhooks taken from PagerDuty, by their own id. Without `data` they are worked off, and kept to know a repeat.
 CREATE TABLE webhooks (id TEXT PRIMARY KEY, arrival INTEGER NOT NULL, data BLOB) WITHOUT ROWID;
--- PagerDuty's ids of our incidents.
-CREATE TABLE pagerduty (id TEXT PRIMARY KEY, incident TEXT NOT NULL) WITHOUT ROWID;
+-- PagerDuty's ids of our incidents: grouping puts several of ours into one of its, and a `:high` alert has one of its own.
+CREATE TABLE pagerduty (id TEXT NOT NULL, incident TEXT NOT NULL, PRIMARY KEY (id, incident)) WITHOUT ROWID;
 CREATE INDEX pagerduty_incident ON pagerduty (incident);

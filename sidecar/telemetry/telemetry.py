@@ -24,7 +24,8 @@ from sidecar.core.decode.base import Rejected
 from sidecar.core.levels import Level
 from sidecar.core.notification import Action, Kind
 from sidecar.core.outcome import Result
-from sidecar.telemetry import events
+from sidecar.core.pagerduty_events import EventType, WebhookOutcome
+from sidecar.telemetry import events, webhook_events
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import Log
 
@@ -133,6 +134,7 @@ class Telemetry:
             buckets=SECONDS_OF_PEOPLE,
             registry=r,
         )
+        self.webhooks = Counter("luminalog_webhooks", "Webhooks from PagerDuty", ["event", "outcome"], registry=r)
         self.commit = Histogram("luminalog_store_commit_seconds", "Commits", buckets=SECONDS_TO_PAGE, registry=r)
         self.log_lost = Counter("luminalog_log_lines_lost", "Own log lines that could not be written", registry=r)
         self.log_repeated = Counter("luminalog_log_lines_suppressed", "Own log lines left out", registry=r)
@@ -162,6 +164,7 @@ class Telemetry:
             "outcome": tuple(SettledAs),
             "result": tuple(Result),
             "code": HTTP_CODES,
+            "event": tuple(EventType),
         }
         reasons: dict[MetricWrapperBase, tuple[str, ...]] = {
             self.rejected: tuple(Rejected),
@@ -170,6 +173,8 @@ class Telemetry:
         }
         for metric in self._labelled():
             known = {"reason": reasons.get(metric, ()), **closed, **wanted}
+            if metric is self.webhooks:
+                known["outcome"] = tuple(WebhookOutcome)
             values = [known[label] for label in metric._labelnames]
             for label, names in wanted.items():
                 if label in metric._labelnames:
@@ -252,6 +257,8 @@ class Telemetry:
                 self.page_latency.labels(event.channel).observe(event.latency_seconds)
             case events.FirstDelivered():
                 self.detect.labels(event.rule).observe(event.detect_seconds)
+            case webhook_events.WebhookWorked() | webhook_events.WebhookRefused() | webhook_events.WebhookFailed():
+                self.webhooks.labels(event.event, event.outcome).inc()
             case events.Committed():
                 self.commit.observe(event.seconds)
             case _:

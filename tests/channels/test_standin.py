@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 
 from sidecar.standin.discord import Discord
-from sidecar.standin.pagerduty import PagerDuty
+from sidecar.standin.pagerduty import Alert, PagerDuty
+from sidecar.standin.pagerduty_rest import look_up
 from sidecar.standin.server import StandIn
 from sidecar.standin.slack import Slack
 from sidecar.standin.traffic import Answer, Call, Hang, Reply, Reset, Service, Slow
@@ -111,6 +112,46 @@ def test_the_rate_of_one_key_is_limited_over_a_sliding_minute() -> None:
 def test_what_pagerduty_lets_pass_is_noted() -> None:
     event = trigger(dedup_key=None, links=[{"href": "no address"}], images=[{"src": "http://x"}], client_url="x")
     assert len(page(PagerDuty(), event).violations) == 4
+
+
+# ── PagerDuty's REST API ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def asked(path: str, *, token: str = "t", method: str = "GET", **query: str) -> Reply:
+    alerts = [Alert("r", f"k{n}", "s", "error", incident=f"Q{n // 2}") for n in range(4)]
+    alerts[3].status = alerts[2].status = "resolved"
+    headers = {"authorization": f"Token token={token}", "accept": "application/vnd.pagerduty+json;version=2"}
+    return look_up(alerts, Call(method=method, path=path, query=query, headers=headers, body=b"", at=0), "t")
+
+
+@pytest.mark.parametrize(
+    ("reply", "status"),
+    [
+        (asked("/incidents", token="x", incident_key="k0"), 401),
+        (asked("/incidents", method="PUT"), 405),
+        (asked("/incidents/Q9/alerts"), 404),
+        (asked("/incidents/Q0/notes"), 404),
+        (asked("/incidents/Q0/alerts", limit="101"), 400),
+        (asked("/incidents/Q0/alerts", offset="x"), 400),
+        (asked("/incidents/Q0/alerts", offset="9990"), 400),
+    ],
+    ids=range(7),
+)
+def test_a_look_up_that_pagerduty_refuses(reply: Reply, status: int) -> None:
+    assert (reply.status, "error" in json.loads(reply.body)) == (status, True)
+
+
+def test_pagerduty_answers_in_pages() -> None:
+    first, last = (json.loads(asked("/incidents/Q0/alerts", limit="1", offset=offset).body) for offset in "01")
+    assert [page["alerts"][0]["alert_key"] for page in (first, last)] == ["k0", "k1"]
+    assert (first["more"], last["more"]) == (True, False)
+
+
+def test_pagerduty_finds_incidents_by_their_alerts_and_with_an_empty_key_all_that_are_open() -> None:
+    for key, found in (("k3", ["Q1"]), ("k", []), ("", ["Q0"])):
+        reply = asked("/incidents", incident_key=key)
+        assert [one["id"] for one in json.loads(reply.body)["incidents"]] == found
+        assert bool(reply.violations) is (key == "")
 
 
 # ── Slack ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -150,18 +150,6 @@ def test_an_unknown_key_is_an_error_with_a_suggestion(load_text: LoadText, text:
     assert suggestion in unknown[0]
 
 
-@pytest.mark.parametrize(
-    ("text", "path"),
-    [
-        ("webhooks: {listen: x}", "webhooks"),
-    ],
-)
-def test_what_a_later_version_will_do_is_refused_as_such(load_text: LoadText, text: str, path: str) -> None:
-    problems = errors(load_text(text))
-    assert [problem.path for problem in problems] == [path]
-    assert "not available in this version" in problems[0].message
-
-
 def test_a_listener_that_lets_nobody_else_in_is_worth_a_warning(load_text: LoadText) -> None:
     loaded = load_text("inputs: [{type: http, listen: '0.0.0.0:9880'}]")
     assert loaded.config is not None

@@ -22,6 +22,8 @@ ENV = {
     "SLACK_BOT_TOKEN": "xoxb-not-a-real-token",
     "PAYMENTS_SLACK_URL": "https://hooks.slack.com/services/T/B/y",
     "INGEST_TOKEN": "token",
+    "ADMIN_TOKEN": "token",
+    "PAGERDUTY_WEBHOOK_SECRET": "secret",
     "DISCORD_URL": "https://discord.com/api/webhooks/1/x",
 }
 

@@ -238,7 +238,8 @@ class Model:
         for one in [*(member for member in case.members if member.storm is case and member.end is None), case]:
             if one is not case:
                 one.storm = None
-            self._resolve(one, "person", at, now, notes=("mine",) if one is case else (), via=via)
+            is_it = one is case
+            self._resolve(one, "person", at, now, notes=("mine",) if is_it else (), via=via if is_it else "")
 
     def _may_reopen(self, case: Case) -> bool:
         rule = self.rules.get(case.rule)
@@ -273,6 +274,8 @@ class Model:
             self._send(case, channel, action, notes=("reopened by ann", "mine"))
 
     def _follow_up(self, case: Case, action: str, notes: tuple[str, ...], via: str) -> None:
+        alerts = [channel for channel in (*case.told, *case.high) if self._is_pagerduty(channel)]
+        via = via if len(alerts) == 1 else ""
         for channel in case.told:
             if via == "pagerduty" and self._is_pagerduty(channel):
                 continue

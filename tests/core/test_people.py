@@ -60,6 +60,24 @@ def test_both_alerts_of_an_incident_that_rose_are_acknowledged_and_resolved() ->
         assert [intent.high for intent in say(bench, act).intents] == [False, True]
 
 
+def test_an_alert_in_pagerduty_that_a_person_did_not_touch_hears_of_what_they_did_to_the_other() -> None:
+    """Which of the two it was nobody knows; what PagerDuty knows already it drops."""
+    bench = Bench(a_rule(channels=("pagerduty",)))
+    bench.read(a_match(0, level=Level.ERROR), a_match(1, level=Level.FATAL))
+    for act in (Act.ACKNOWLEDGE, Act.RESOLVE):
+        assert [intent.high for intent in say(bench, act, via=Via.PAGERDUTY).intents] == [False, True]
+
+
+def test_an_incident_in_a_storm_that_a_person_resolves_in_pagerduty_has_its_own_alert_resolved() -> None:
+    bench = Bench(a_rule(max_pages_per_hour=1, channels=("pagerduty",)))
+    bench.read(a_match(0, "A"), a_match(1, "B"), a_match(2, "C"))
+    bench.read(a_match(3, "B", level=Level.FATAL))  # rises, and is told by itself
+    storm = next(one for one in bench.incidents if one.kind.value == "storm")
+    folded = bench.incident_of("B")
+    changes = bench.engine.say(storm, Word(act=Act.RESOLVE, via=Via.PAGERDUTY), START + MINUTE)
+    assert [(intent.incident, intent.action.value) for intent in changes.intents] == [(folded.id, "resolve")]
+
+
 def test_matches_join_an_acknowledged_incident_and_reminders_stop() -> None:
     bench = Bench(a_rule(renotify=10 * MINUTE))
     bench.read(a_match(0))

@@ -9,7 +9,7 @@ In a field's `Meta`, `extra` may say: `type` (word for the docs), `expected` (fo
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -28,6 +28,7 @@ from sidecar.config.document.inputs import AnyInput, HttpInput, Input, JournalIn
 from sidecar.config.document.routing import Route
 from sidecar.config.document.rules import Defaults, ResolveMap, Rule, RulesFile
 from sidecar.config.document.telling import AnyEscalation, Escalation, EscalationLevel, MuteWindow, Silence
+from sidecar.config.document.webhooks import Webhooks
 
 __all__ = [
     "MATCH_REF",
@@ -58,13 +59,12 @@ __all__ = [
     "StdinInput",
     "TailInput",
     "WebhookChannel",
+    "Webhooks",
 ]
 
 
 class Root(Section, kw_only=True):
     """The file."""
-
-    LATER: ClassVar[frozenset[str]] = frozenset({"webhooks"})
 
     inputs: Annotated[
         list[AnyInput], Meta(description="Where logs come from.", extra={"type": "list of [inputs](#inputs)"})
@@ -124,6 +124,16 @@ class Root(Section, kw_only=True):
         Annotated[
             Admin,
             Meta(description="The admin listener.", extra={"type": "[map](#admin)", "default": "see there"}),
+        ]
+        | UnsetType
+    ) = UNSET
+    webhooks: (
+        Annotated[
+            Webhooks,
+            Meta(
+                description="The listener for webhooks from PagerDuty.",
+                extra={"type": "[map](#webhooks)", "default": "off"},
+            ),
         ]
         | UnsetType
     ) = UNSET

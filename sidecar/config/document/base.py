@@ -57,7 +57,5 @@ class Section(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     BOTH_SPELLINGS: ClassVar[bool] = False
     """Keys may be written in snake_case and in camelCase."""
-    LATER: ClassVar[frozenset[str]] = frozenset()
-    """Keys that a later version will know: refused with that reason."""
     NAMED_BY: ClassVar[str] = ""
     """Key whose value names the map in problems."""

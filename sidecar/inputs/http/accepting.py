@@ -4,7 +4,8 @@ The event loop's own servers accept without bound, and tell of a connection only
 never finish one could take every descriptor that files and channels need.
 
 Invariants
-- At most `MAX_CONNECTIONS`, those in the middle of a handshake included; one more is closed at once.
+- At most `MAX_CONNECTIONS`, or as many as the listener says, those in the middle of a handshake included; one more is
+  closed at once.
 - A handshake takes `HANDSHAKE_SECONDS` at most.
 """
 
@@ -40,8 +41,11 @@ class Door:
         *,
         inside: Callable[[], int],
         refused: Callable[[], None],
+        most: int | None = None,
     ) -> None:
-        """`make()`: a connection's protocol. `inside()`: how many there are. `refused()`: one too many was closed."""
+        """`make()`: a connection's protocol. `inside()`: how many there are. `refused()`: one more than `most` was
+        closed."""
+        self._most = MAX_CONNECTIONS if most is None else most
         self._make = make
         self._inside = inside
         self._refused = refused
@@ -87,7 +91,7 @@ class Door:
                 if error.errno in _NO_ROOM:
                     await asyncio.sleep(NO_ROOM_SECONDS)
                 continue
-            if len(self._arriving) + self._inside() >= MAX_CONNECTIONS:
+            if len(self._arriving) + self._inside() >= self._most:
                 self._refused()
                 connection.close()
                 continue

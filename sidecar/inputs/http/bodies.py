@@ -190,7 +190,7 @@ class _Incoming:
 
     async def begin(self) -> None:
         """Read the first `AHEAD_BYTES`, or all."""
-        await _invite(self._request)
+        await invite(self._request)
         while not self.complete and self._size < AHEAD_BYTES:
             self._ahead.append(await self._chunk())
 
@@ -230,7 +230,7 @@ async def _in_time(deadline: float) -> AsyncIterator[None]:
         raise RefusedError(503, "the body took too long") from None
 
 
-async def _invite(request: web.BaseRequest) -> None:
+async def invite(request: web.BaseRequest) -> None:
     """Tell a client that waits for leave to send its body (RFC 9110, 10.1.1; curl does for large ones)."""
     expects = request.headers.get("Expect", "").lower() == "100-continue"
     if expects and request.version >= HttpVersion11 and not request.content.is_eof():

@@ -1,4 +1,4 @@
 CREATE TABLE silences (id TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE webhooks (id TEXT PRIMARY KEY, arrival INTEGER NOT NULL, data BLOB) WITHOUT ROWID;
-CREATE TABLE pagerduty (id TEXT PRIMARY KEY, incident TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE pagerduty (id TEXT NOT NULL, incident TEXT NOT NULL, PRIMARY KEY (id, incident)) WITHOUT ROWID;
 CREATE INDEX pagerduty_incident ON pagerduty (incident);
