@@ -55,7 +55,8 @@ def test_a_pages_configuration_loads(page: str, block: str, load_text: LoadText)
     channels = {name: CHANNELS[name.partition("-")[0]] for name in sorted(names)}
     rest = {"channels": channels, "rules": [{"ruleName": "A", "severity": "fatal", "channels": ["slack"]}]}
     text = json.dumps({**rest, **shown, "channels": {**channels, **shown.get("channels", {})}}, default=str)
-    loaded = load_text(text, env={"INGEST_TOKEN": "token"}, files=BESIDE)
+    env = dict.fromkeys(re.findall(r"\$\{(\w+)\}", block), KEY)  # long enough for any secret
+    loaded = load_text(text, env=env, files=BESIDE)
     assert loaded.config is not None, (page, [str(problem) for problem in loaded.problems])
 
 

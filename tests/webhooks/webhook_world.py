@@ -25,7 +25,7 @@ from sidecar.core.quarantine import Quarantine
 from sidecar.core.routing import Destination, Routing
 from sidecar.core.rule import ResolvePolicy, Rule
 from sidecar.core.timeline import Moment
-from sidecar.core.times import MINUTE, SECOND
+from sidecar.core.times import DAY, MINUTE, SECOND
 from sidecar.inputs.base import Batch
 from sidecar.pipeline import Pipeline
 from sidecar.store.reading import read
@@ -136,13 +136,16 @@ class World:
                 rules=self.rules,
                 routing=Routing(destinations=destinations, by_level={}),
                 page_budget=1_000,
+                silences=(),
                 decoding={"in": DecodeOptions(format="json")},
             )
         )
         self.inbox = Inbox(store, lambda: self.now)
         self.finder = Finder(
             engine=self.engine,
-            book=IncidentBook(self.engine, store, self.pipeline),
+            book=IncidentBook(
+                self.engine, store, self.pipeline, clock=lambda: self.now, retention=lambda: 90 * DAY, most=1_000
+            ),
             store=store,
             external_url=lambda: self.external_url,
             lookup=self.lookup,
