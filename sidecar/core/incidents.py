@@ -20,7 +20,7 @@ from sidecar.core.levels import Level
 from sidecar.core.match import Match, line_digest
 from sidecar.core.notification import Kind
 from sidecar.core.redact import redact
-from sidecar.core.rule import Rule
+from sidecar.core.rule import Grouping, Rule
 from sidecar.core.window import Run
 
 DEDUP_PREFIX = "luminalog-"
@@ -37,6 +37,10 @@ MAX_STACK_CHARACTERS = 8_000
 
 MAX_FOLDED_TITLES = 20
 """A storm lists this many of the incidents it holds and counts the rest."""
+
+MAX_JOINED = 1_000
+"""Groups that may join an incident: it is written whole with each batch that changes it. What breaches after that opens
+an incident of its own."""
 
 MAX_REPEATED_CHARACTERS = 128
 """Services, hosts and error types are the same over and over: a thousand texts up to this length are redacted once."""
@@ -78,7 +82,7 @@ class Told(msgspec.Struct):
 
 
 class Incident(msgspec.Struct, kw_only=True):
-    """One incident of one rule and group."""
+    """One incident of one rule: of one group, and of those that joined it by the rule's grouping."""
 
     id: str
     dedup_key: str
@@ -86,6 +90,11 @@ class Incident(msgspec.Struct, kw_only=True):
     kind: Kind
     group_by: tuple[str, ...]
     group: tuple[str, ...]
+    """The group whose breach opened it."""
+    grouping: Grouping | None = None
+    """The rule's when it opened."""
+    joined: tuple[tuple[str, ...], ...] = ()
+    """Further groups that are its own, in the order of their breaches."""
     state: State = State.OPEN
     level: Level
     count: int
@@ -150,6 +159,11 @@ class Incident(msgspec.Struct, kw_only=True):
         """What it is grouped by and the values, fit to be shown."""
         return {name: clean(value) for name, value in zip(self.group_by, self.group, strict=True)}
 
+    @property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """All groups whose matches join it."""
+        return (self.group, *self.joined)
+
     def add_sample(self, match: Match) -> None:
         """Keep a match's line, redacted and bounded, unless there are enough."""
         if len(self.samples) < MAX_SAMPLES:
@@ -177,6 +191,7 @@ def incident_of(rule: Rule, group: tuple[str, ...], match: Match, run: Run, dedu
         kind=Kind.CRITICAL if rule.threshold is None else Kind.THRESHOLD,
         group_by=rule.group_by,
         group=group,
+        grouping=rule.grouping,
         level=run.level,
         count=rule.threshold or 1,
         threshold=rule.threshold,

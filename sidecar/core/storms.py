@@ -122,6 +122,8 @@ def storm_of(incident: Incident, rule: Rule, time: int, now: int) -> Incident:
         kind=Kind.STORM,
         group_by=(),
         group=(),
+        grouping=None,
+        joined=(),
         count=0,
         threshold=None,
         window=None,

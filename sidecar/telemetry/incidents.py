@@ -10,7 +10,7 @@ import msgspec
 from sidecar.core.incidents import Incident, State
 from sidecar.core.outbox import Entry
 from sidecar.core.people import Act, Word
-from sidecar.core.texts import reason_text, rfc3339, title_of
+from sidecar.core.texts import grouping_text, reason_text, rfc3339, title_of
 from sidecar.core.timeline import Moment, Via
 from sidecar.telemetry.api import Call, Endpoint, RefusedError
 
@@ -51,6 +51,8 @@ class ShownIncident(msgspec.Struct, frozen=True, kw_only=True):
     level: str
     state: str
     group: Mapping[str, str]
+    grouping: str | None
+    """Why it holds several groups."""
     count: int
     message: str
     service: str | None
@@ -145,6 +147,7 @@ def shown(incident: Incident) -> ShownIncident:
         level=incident.level.label,
         state=incident.state.value,
         group=incident.fields,
+        grouping=grouping_text(incident),
         count=incident.count,
         message=incident.message,
         service=incident.service,

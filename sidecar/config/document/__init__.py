@@ -25,7 +25,15 @@ from sidecar.config.document.channels import (
 )
 from sidecar.config.document.daemon import Admin, Log, PageBudget
 from sidecar.config.document.inputs import AnyInput, HttpInput, Input, JournalInput, StdinInput, TailInput
-from sidecar.config.document.rules import Defaults, ResolveMap, Rule, RulesFile
+from sidecar.config.document.rules import (
+    ContentGrouping,
+    Defaults,
+    IntelligentGrouping,
+    ResolveMap,
+    Rule,
+    RulesFile,
+    TimeGrouping,
+)
 
 __all__ = [
     "MATCH_REF",
@@ -33,10 +41,12 @@ __all__ = [
     "AnyChannel",
     "AnyInput",
     "Channel",
+    "ContentGrouping",
     "Defaults",
     "DiscordChannel",
     "HttpInput",
     "Input",
+    "IntelligentGrouping",
     "JournalInput",
     "Log",
     "PageBudget",
@@ -49,6 +59,7 @@ __all__ = [
     "SlackChannel",
     "StdinInput",
     "TailInput",
+    "TimeGrouping",
     "WebhookChannel",
 ]
 
