@@ -311,7 +311,7 @@ class Model:
         case.first_seen = min(case.first_seen, run[0][0])
         if newest[0] >= case.last_seen:
             case.last_seen, case.source, case.quiet = newest[0], step.source, False
-            # The newest match came earlier in this batch or before it: this very match is proof that its source went on.
+            # If the newest match came earlier, this very match is proof that its source went on.
             case.batch, case.followed = self.batches[step.source], match.followed or newest[0] != match.time
         self._grow(case, match, max(level for _, level, _ in run), newest[0], step)
 
