@@ -55,7 +55,8 @@ _VALUES = re.compile(
     | (?<![\w./-])[\w.-]++(?:/[\w.@%+-]++){{2,}}+              # relative path of three parts or more
     | {_START}[0-9a-fA-F]{{8}}-(?:[0-9a-fA-F]{{4}}-){{3}}[0-9a-fA-F]{{12}}{_END}
     | (?<=[a-z0-9])-[{_SAFE}]{{5,10}}+-[{_SAFE}]{{5}}+(?![\w-])    # what ends a pod's name
-    | (?<![\w:])(?=[a-fA-F:]{{0,39}}[0-9])(?:[0-9a-fA-F]{{0,4}}+:){{2,7}}+[0-9a-fA-F]{{0,4}}+(?!\w)(?:%\w++)?   # IPv6, time
+    | (?<![\w:])(?=[a-fA-F:]{{0,39}}[0-9]|(?:[a-fA-F]{{1,4}}:){{5}})   # IPv6, time
+      (?:[0-9a-fA-F]{{0,4}}+:){{2,7}}+[0-9a-fA-F]{{0,4}}+(?!\w)(?:%\w++)?
     | (?<![\w.-])(?P<host>[\w-]++(?:\.[\w-]++)++):[0-9]{{1,5}}+{_END}     # host and port, or file and line
     | (?P<word>{_START}[^\W\d_]*+\d[^\W_]*+)                  # any other word with a digit
     """,
