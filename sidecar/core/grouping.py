@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import msgspec
 
 from sidecar.core.incidents import MAX_JOINED, Incident
-from sidecar.core.masking import similarity
+from sidecar.core.masking import VALUE, similarity
 from sidecar.core.rule import ByLikeness, ByTime, Rule
 from sidecar.core.state import GroupKey
 from sidecar.core.texts import like_text, soon_text
@@ -82,11 +82,11 @@ class Hosts:
 
     def _alike(self, grouping: ByLikeness, key: GroupKey, time: int) -> Host | None:
         """Return the incident with the most similar template, the oldest of several, that is still going on."""
-        words = key[-1].split(" ")
+        words = _words(key)
         best, found = 0.0, None
         for incident in self._latest(self._fields(key)):
             if abs(time - incident.last_seen) <= grouping.within and len(incident.joined) < MAX_JOINED:
-                alike = similarity(words, incident.group[-1].split(" "))
+                alike = similarity(words, _words(incident.group))
                 if alike >= grouping.similarity and (found is None or alike > best):
                     best, found = alike, incident
         return None if found is None else Host(found, like_text(found, best))
@@ -98,6 +98,11 @@ class Hosts:
     def _fields(self, key: GroupKey) -> GroupKey:
         """Return the values that must be equal."""
         return key[:-1] if isinstance(self._rule.grouping, ByLikeness) else ()
+
+
+def _words(group: GroupKey) -> list[str]:
+    """Return the words of a group's template; values are left out, which say nothing of what happened."""
+    return [word for word in group[-1].split(" ") if word != VALUE]
 
 
 def _entry(incident: Incident) -> tuple[int, str, Incident]:

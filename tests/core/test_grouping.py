@@ -169,7 +169,7 @@ def test_messages_that_are_alike_share_an_incident() -> None:
         alike(0, "could not connect to <*>"), alike(1, "can not connect to <*>"), alike(2, "disk full")
     )
     assert [len(incident.groups) for incident in bench.incidents] == [2, 1]
-    assert why(changes) == ["similar to 0.80: could not connect to <*>"]
+    assert why(changes) == ["similar to 0.75: could not connect to <*>"]
 
 
 def test_likeness_is_to_the_first_template_and_not_to_those_that_joined() -> None:
