@@ -9,76 +9,25 @@ several causes share, or that vary for one cause.
 from __future__ import annotations
 
 import random
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-NAMES = [
-    "alice",
-    "bob",
-    "carol",
-    "dmitri",
-    "eve",
-    "frank",
-    "Grace",
-    "heidi",
-    "ivan",
-    "Judy",
-    "mallory",
-    "niaj",
-    "olivia",
-    "peggy",
-    "rupert",
-    "sybil",
-]
-PLACES = ["Berlin", "Lagos", "Osaka", "Lima", "Oslo", "Quito", "Pune", "Austin"]
-WORDS = [
-    "cache",
-    "index",
-    "shard",
-    "queue",
-    "batch",
-    "token",
-    "cursor",
-    "ledger",
-    "invoice",
-    "parcel",
-    "voucher",
-    "basket",
-    "session",
-    "widget",
-    "report",
-    "feed",
-    "lock",
-    "stream",
-    "topic",
-    "replica",
-    "schema",
-    "export",
-    "import",
-    "rollup",
-    "quota",
-    "alias",
-    "mirror",
-    "proxy",
-    "planner",
-    "sampler",
-]
-VERBS = [
-    "stalled",
-    "vanished",
-    "drifted",
-    "overflowed",
-    "expired",
-    "diverged",
-    "collided",
-    "rejected",
-    "looped",
-    "leaked",
-    "starved",
-    "desynced",
-]
+NAMES = re.findall(
+    r"\w+", "alice bob carol dmitri eve frank Grace heidi ivan Judy mallory niaj olivia peggy rupert sybil"
+)
+PLACES = re.findall(r"\w+", "Berlin Lagos Osaka Lima Oslo Quito Pune Austin")
+WORDS = re.findall(
+    r"\w+",
+    "cache index shard queue batch token cursor ledger invoice parcel voucher basket session widget "
+    "report feed lock stream topic replica schema export import rollup quota alias mirror proxy planner "
+    "sampler ",
+)
+VERBS = re.findall(
+    r"\w+", "stalled vanished drifted overflowed expired diverged collided rejected looped leaked starved desynced "
+)
 
 PARAMETERS: dict[str, Callable[[random.Random], str]] = {
     "n": lambda r: str(r.randrange(10 ** r.randrange(1, 8))),
@@ -100,7 +49,8 @@ PARAMETERS: dict[str, Callable[[random.Random], str]] = {
         "/" + "/".join(r.choices(["var", "data", "tmp", "srv", "app", "uploads"], k=3)) + f"/{r.randrange(999)}.bin"
     ),
     "url": lambda r: (
-        f"https://{r.choice(['api', 'cdn'])}.{r.choice(['acme', 'vendor'])}.example/v{r.randrange(1, 4)}/{r.randrange(9999)}?k={r.getrandbits(32):x}"
+        f"https://{r.choice(['api', 'cdn'])}.{r.choice(['acme', 'vendor'])}.example/v{r.randrange(1, 4)}"
+        f"/{r.randrange(9999)}?k={r.getrandbits(32):x}"
     ),
     "email": lambda r: f"{r.choice(NAMES)}.{r.randrange(99)}@mail.example",
     "name": lambda r: r.choice(NAMES),

@@ -113,7 +113,7 @@ class IntelligentGrouping(Section, tag_field="type", tag="intelligent", kw_only=
             le=1,
             description="How much of their words two templates must have in common, in the same order: `1` all.",
         ),
-    ] = 0.7
+    ] = 0.75
 
 
 Grouping = Annotated[
