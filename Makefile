@@ -7,7 +7,7 @@ DEV := $(VENV)/.dev-installed
 FUZZ := $(VENV)/.fuzz-installed
 SECONDS ?= 60
 
-.PHONY: demo test lint format types imports unit bench memory fuzz docs clean
+.PHONY: demo test lint format types imports unit bench bench-grouping memory fuzz docs clean
 
 demo: $(RUN) ## the main job on this machine, with no account
 	@$(BIN)/luminalog-sidecar demo $(ARGS)
@@ -45,6 +45,9 @@ unit: $(DEV)
 
 bench: $(DEV) ## speed, as ratios measured side by side
 	$(BIN)/python -m benchmarks.replay $(ARGS)
+
+bench-grouping: $(DEV) ## how well grouping finds what belongs together
+	$(BIN)/python -m benchmarks.grouping $(ARGS)
 
 memory: $(DEV) ## whether memory stays flat over millions of matching lines
 	$(BIN)/python -m benchmarks.memory $(ARGS)

@@ -68,6 +68,7 @@ def tidy(notification: Notification) -> Notification:
         root_cause=_line(n.root_cause),
         trace_id=_line(n.trace_id),
         resolve_reason=_line(n.resolve_reason),
+        grouping=_line(n.grouping),
         samples=_texts(n.samples[:MAX_SAMPLES], MAX_SAMPLE),
         folded=_texts(n.folded[:MAX_FOLDED], MAX_LINE),
         notes=_texts(n.notes[:MAX_NOTES], MAX_LINE),
@@ -125,6 +126,7 @@ def facts(n: Notification) -> list[tuple[str, str]]:
         ("Resolved", _resolution(n) if is_over(n) else None),
         ("Trace", n.trace_id),
         ("Group", _group(n)),
+        ("Grouped", n.grouping),
         ("Rule", n.rule),
     ]
     return [(name, value) for name, value in found if value]

@@ -128,6 +128,7 @@ def _details(n: Notification) -> dict[str, Any]:
         "root_cause": n.root_cause,
         "trace_id": n.trace_id,
         "group": n.group,
+        "grouping": n.grouping,
         "message": n.headline,
         "notes": n.notes,
         "labels": n.labels,

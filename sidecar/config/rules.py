@@ -13,8 +13,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from sidecar.config import document
-from sidecar.config.conditions import field_name, read_conditions
+from sidecar.config.conditions import read_conditions
 from sidecar.config.credentials import Credentials
+from sidecar.config.grouping import Counting, read_counting, resolve_counting
 from sidecar.config.peace import build_mute
 from sidecar.config.problems import Place, Source, listed, quoted
 from sidecar.config.reader import Reader
@@ -62,7 +63,7 @@ class Entry(msgspec.Struct, frozen=True):
 class Defaults(msgspec.Struct, frozen=True, kw_only=True):
     """What rules take that do not say otherwise; durations in nanoseconds."""
 
-    group_by: tuple[str, ...]
+    counting: Counting
     resolve: ResolvePolicy
     max_groups: int
     max_pages_per_hour: int
@@ -86,7 +87,7 @@ def build_defaults(reader: Reader, doc: document.Defaults) -> Defaults:
     """Check the `defaults` section."""
     place: Place = ("defaults",)
     return Defaults(
-        group_by=_group_by(reader.source, (*place, "group_by"), doc.group_by),
+        counting=read_counting(reader.source, place, doc),
         resolve=_resolve(reader, (*place, "resolve"), doc.resolve, ResolvePolicy()),
         max_groups=doc.max_groups,
         max_pages_per_hour=doc.max_pages_per_hour,
@@ -105,9 +106,7 @@ def build_rule(
     source, place, doc = entry.source, entry.place, entry.doc
     if not source.failed((*place, "rule_name")) and source.has((*place, "rule_name")):
         check_name(source, (*place, "rule_name"), doc.rule_name, limit=MAX_RULE_NAME)
-    group_by = defaults.group_by
-    if doc.group_by is not UNSET:
-        group_by = _group_by(source, (*place, "group_by"), doc.group_by)
+    group_by, grouping = resolve_counting(source, place, read_counting(source, place, doc), defaults.counting)
     threshold, window = _threshold(entry)
     key = credentials.take_pagerduty_key(source, place, "pager_duty_key", doc.pager_duty_key, doc.pager_duty_key_file)
     rule = Rule(
@@ -118,6 +117,7 @@ def build_rule(
         threshold=threshold,
         window=window,
         group_by=group_by,
+        grouping=grouping,
         channels=None if doc.channels is UNSET else tuple(dict.fromkeys(doc.channels)),
         routing_key=None if key is None else key.fingerprint(),
         resolve=_resolve(entry.reader, (*place, "resolve"), doc.resolve, defaults.resolve),
@@ -177,17 +177,6 @@ def _threshold(entry: Entry) -> tuple[int | None, int | None]:
         if window < MILLISECOND:
             source.error(minutes, "expected a window of at least a millisecond")
     return (None if doc.count_threshold is UNSET else doc.count_threshold), window
-
-
-def _group_by(source: Source, place: Place, written: list[str]) -> tuple[str, ...]:
-    names: list[str] = []
-    for i, word in enumerate(written):
-        name = field_name(word)
-        if name in names:
-            source.error((*place, i), f"the field `{name}` is named twice")
-        check_name(source, (*place, i), name, limit=MAX_RULE_NAME)
-        names.append(name)
-    return tuple(names)
 
 
 def _resolve(

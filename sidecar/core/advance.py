@@ -121,7 +121,7 @@ class Engine:
             ledger.rules[name] = state
             # The storm first, or it would close by itself with the last incident that it holds.
             storm = ledger.incidents.get(state.row.storm or "")
-            for incident in [*([storm] if storm is not None else []), *state.incidents.values()]:
+            for incident in [*([storm] if storm is not None else []), *state.open_incidents()]:
                 self._closing.resolve(incident, ResolveReason.RULE_REMOVED, now, now)
             ledger.drop_rule(name)
         self._hushing.reconsider(now)

@@ -12,7 +12,7 @@ import msgspec
 
 from sidecar.core.decode.base import Decoded, StreamStats
 from sidecar.core.match import Match
-from sidecar.core.matching import Matcher, group_of
+from sidecar.core.matching import Matcher
 from sidecar.core.position import Consumed
 from sidecar.core.rule import Rule
 
@@ -87,8 +87,8 @@ class Detector:
         matching = self.matcher.matching
         for item in decoded:
             record = item.record
-            matches.extend(_match(rule, item, clearing=True) for rule in self.matcher.clearing(record))
-            matches.extend(_match(rule, item, clearing=False) for rule in matching(record))
+            matches.extend(self._match(rule, item, clearing=True) for rule in self.matcher.clearing(record))
+            matches.extend(self._match(rule, item, clearing=False) for rule in matching(record))
         clock = arrival if at_end else decoded[-1].record.time if decoded else None
         stream = self._stream
         stats = stream.take_stats()
@@ -103,15 +103,14 @@ class Detector:
             zone_offset=zone_offset,
         )
 
-
-def _match(rule: Rule, item: Decoded, *, clearing: bool) -> Match:
-    record = item.record
-    return Match(
-        rule=rule.name,
-        group=group_of(rule, record),
-        time=record.time,
-        level=record.level,
-        sample=record,
-        followed=item.followed,
-        clearing=clearing,
-    )
+    def _match(self, rule: Rule, item: Decoded, *, clearing: bool) -> Match:
+        record = item.record
+        return Match(
+            rule=rule.name,
+            group=self.matcher.group_of(rule, record, clearing=clearing),
+            time=record.time,
+            level=record.level,
+            sample=record,
+            followed=item.followed,
+            clearing=clearing,
+        )

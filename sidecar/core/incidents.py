@@ -22,7 +22,7 @@ from sidecar.core.match import Match, line_digest
 from sidecar.core.notification import Kind
 from sidecar.core.redact import redact
 from sidecar.core.routing import Origin
-from sidecar.core.rule import EscalationPolicy, Rule
+from sidecar.core.rule import EscalationPolicy, Grouping, Rule
 from sidecar.core.window import Run
 
 DEDUP_PREFIX = "luminalog-"
@@ -42,6 +42,10 @@ MAX_CLEARING_CHARACTERS = 200
 
 MAX_FOLDED_TITLES = 20
 """A storm lists this many of the incidents it holds and counts the rest."""
+
+MAX_JOINED = 1_000
+"""Groups that may join an incident: it is written whole with each batch that changes it. What breaches after that opens
+an incident of its own."""
 
 MAX_REPEATED_CHARACTERS = 128
 """Services, hosts and error types are the same over and over: a thousand texts up to this length are redacted once."""
@@ -111,7 +115,7 @@ class Escalation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Incident(msgspec.Struct, kw_only=True):
-    """One incident of one rule and group."""
+    """One incident of one rule: of one group, and of those that joined it by the rule's grouping."""
 
     id: str
     dedup_key: str
@@ -119,6 +123,11 @@ class Incident(msgspec.Struct, kw_only=True):
     kind: Kind
     group_by: tuple[str, ...]
     group: tuple[str, ...]
+    """The group whose breach opened it."""
+    grouping: Grouping | None = None
+    """The rule's when it opened."""
+    joined: tuple[tuple[str, ...], ...] = ()
+    """Further groups that are its own, in the order of their breaches."""
     state: State = State.OPEN
     level: Level
     count: int
@@ -193,6 +202,11 @@ class Incident(msgspec.Struct, kw_only=True):
         """What routing goes by, besides the level."""
         return Origin(service=self.service, namespace=self.namespace, environment=self.environment)
 
+    @property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """All groups whose matches join it."""
+        return (self.group, *self.joined)
+
     def add_sample(self, match: Match) -> None:
         """Keep a match's line, redacted and bounded, unless there are enough."""
         if len(self.samples) < MAX_SAMPLES:
@@ -223,6 +237,7 @@ def incident_of(rule: Rule, group: tuple[str, ...], match: Match, run: Run, dedu
         kind=Kind.CRITICAL if rule.threshold is None else Kind.THRESHOLD,
         group_by=rule.group_by,
         group=group,
+        grouping=rule.grouping,
         level=run.level,
         count=rule.threshold or 1,
         threshold=rule.threshold,

@@ -2,15 +2,20 @@
 
 Invariants
 - At most one open incident per rule and group; matches join it and are not counted in a window meanwhile.
+- A breach opens an incident, or its group joins an open one by the rule's grouping and stays with it until it closes.
 - At most `max_groups` groups per rule, plus `(other)`.
 """
 
 from __future__ import annotations
 
+import msgspec
+
 from sidecar.core.closing import Closing
 from sidecar.core.decisions import DiscardReason
+from sidecar.core.grouping import Host
 from sidecar.core.incidents import Incident, ResolveReason, clearing_text, dedup_key, incident_of
 from sidecar.core.ledger import Ledger
+from sidecar.core.levels import Level
 from sidecar.core.match import Match
 from sidecar.core.records import NONE
 from sidecar.core.rulestate import RuleState
@@ -62,14 +67,19 @@ class Judging:
         if run is None:
             return None
         state.windows.pop(key, None)
-        return self._open(state, key, match, run, name, now)
+        host = state.hosts.find(key, match.time)
+        if host is None:
+            return self._open(state, key, match, run, name, now)
+        state.take_in(host.incident, key)
+        self._take_in(state, host, match, run, name, now)
+        return None
 
     def clear(self, match: Match, now: int) -> None:
         """Close the rule's incidents that a clearing record agrees with: it need not name the error that is over."""
         state = self._ledger.rules[match.rule]
-        for incident in list(state.incidents.values()):
+        for incident in state.open_incidents():
             agrees = incident.group_by == state.rule.group_by and all(
-                said in (NONE, held) for said, held in zip(match.group, incident.group, strict=True)
+                said in (NONE, held) for group in incident.groups for said, held in zip(match.group, group, strict=True)
             )
             if agrees and match.time >= incident.last_seen:
                 incident.cleared_by = clearing_text(match)
@@ -83,15 +93,19 @@ class Judging:
             found = state.key_for(key)
         return found
 
-    def _open(self, state: RuleState, key: GroupKey, match: Match, run: Run, name: str, now: int) -> Incident:
+    def _newest(self, match: Match, run: Run, name: str) -> tuple[str, int, bool]:
+        """Return the source of a run's newest match, its batch count, and whether bytes followed the match."""
         # A match that came late completes a run whose newest came before it: if that is of the same source, this very
         # match proves that the source has gone on.
         source = name if run.last == match.time else run.source
         followed = match.followed if run.last == match.time else source == name
         row = self._ledger.sources.get(source)
+        return source, 0 if row is None else row.seq, followed
+
+    def _open(self, state: RuleState, key: GroupKey, match: Match, run: Run, name: str, now: int) -> Incident:
         incident = incident_of(state.rule, key, match, run, dedup_key(match, name), now)
-        incident.source, incident.seq, incident.followed = source, 0 if row is None else row.seq, followed
-        state.incidents[key] = incident
+        incident.source, incident.seq, incident.followed = self._newest(match, run, name)
+        state.adopt(incident)
         self._ledger.incidents[incident.id] = incident
         self._ledger.mark(incident)
         self._ledger.changes.facts.opened.append(Opened.of(incident))
@@ -100,26 +114,41 @@ class Judging:
         self._storms.announce(state, incident, run.last, now)
         return incident
 
+    def _take_in(self, state: RuleState, host: Host, match: Match, run: Run, name: str, now: int) -> None:
+        """Let what a group has counted join an open incident, as its matches will from now on."""
+        incident = host.incident
+        self._ledger.note(incident, Moment(at=now, what=What.JOINED, text=host.why))
+        incident.count += state.rule.threshold or 1
+        incident.first_seen = min(incident.first_seen, run.first)
+        source, seq, followed = self._newest(match, run, name)
+        newest = msgspec.structs.replace(match, time=run.last, followed=followed)
+        self._closing.seen(incident, newest, source, seq)
+        self._grow(state, incident, match, run.level, run.last, now)
+
     def _join(self, state: RuleState, incident: Incident, match: Match, name: str, seq: int, now: int) -> None:
         incident.count += 1
         incident.first_seen = min(incident.first_seen, match.time)
         self._closing.seen(incident, match, name, seq)
-        rose = match.level > incident.level
+        self._grow(state, incident, match, match.level, match.time, now)
+
+    def _grow(self, state: RuleState, incident: Incident, match: Match, level: Level, time: int, now: int) -> None:
+        """Show what came to an incident, and tell of it if it is worse than all before; `time`: of its newest match."""
+        rose = level > incident.level
         if rose:
-            incident.level = match.level
+            incident.level = level
             incident.speak_of(match)
-            self._ledger.note(incident, Moment(at=now, what=What.ROSE, level=match.level))
+            self._ledger.note(incident, Moment(at=now, what=What.ROSE, level=level))
         else:
             incident.add_sample(match)
         if incident.hush is not None:
-            self._telling.younger(incident, match.time, now)
+            self._telling.younger(incident, time, now)
         if incident.told or incident.deferred:
             if rose or incident.deferred:
-                self._telling.trigger(incident, match.time, now)
+                self._telling.trigger(incident, time, now)
         elif rose and incident.folded_into is None:
-            self._storms.announce(state, incident, match.time, now)
+            self._storms.announce(state, incident, time, now)
         elif rose:
-            self._storms.rise(state, incident, match.time, now)
+            self._storms.rise(state, incident, time, now)
         if incident.folded_into is not None:
-            self._storms.younger(incident, match.time, now)
+            self._storms.younger(incident, time, now)
         self._ledger.mark(incident)

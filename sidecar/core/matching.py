@@ -22,8 +22,9 @@ import re2
 from sidecar.core.conditions import All, Any, Compare, Condition, Equals, Exists, Glob, Not, Regex
 from sidecar.core.fields import lookup, lookup_text
 from sidecar.core.levels import Level
+from sidecar.core.masking import template_of
 from sidecar.core.records import NONE, Record
-from sidecar.core.rule import Rule
+from sidecar.core.rule import ByLikeness, ByPattern, Rule
 
 MAX_CACHED = 4096
 """Pairs of level and error type in a matcher's cache. Applications have dozens of error types; random ones empty the
@@ -38,6 +39,12 @@ MAX_GROUP_VALUE = 256
 MAX_REGEX_LENGTH = 4096
 """Characters of a regular expression: more is generated, not written, and belongs into another tool."""
 
+MAX_CAPTURES = 8
+"""Capturing groups of a pattern that records are counted by: each is a field of the group."""
+
+WHOLE = "pattern"
+"""The field that holds what a pattern without capturing groups matches."""
+
 REGEX_MEMORY = 8 * 1024 * 1024
 """Bytes that one compiled RE2 pattern and its state cache may take: RE2's own default, made explicit."""
 
@@ -50,6 +57,7 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 }
 
 Test = Callable[[Record], bool]
+Group = tuple[str, ...]
 
 
 class PatternError(ValueError):
@@ -101,6 +109,7 @@ class Matcher:
         self._clearing = [
             (rule, compile_condition(rule.resolve.when)) for rule in rules if rule.resolve.when is not None
         ]
+        self._group_of = {rule.name: _compile_grouping(rule) for rule in rules}
 
     def matching(self, record: Record) -> list[Rule]:
         """Return the rules whose condition the record satisfies."""
@@ -113,6 +122,13 @@ class Matcher:
     def clearing(self, record: Record) -> list[Rule]:
         """Return the rules whose `resolve.when` the record satisfies, whatever its level and error type."""
         return [rule for rule, test in self._clearing if test(record)]
+
+    def group_of(self, rule: Rule, record: Record, *, clearing: bool = False) -> Group:
+        """Return the values that a rule counts a record by: bounded, and different wherever the record's differ.
+
+        A clearing record has no template: what says that it is over is not like what says that it is broken.
+        """
+        return self._group_of[rule.name](record, clearing)
 
     def _candidates(self, level: Level, error_type: str | None) -> tuple[_Compiled, ...]:
         of_level = self._by_level[level]
@@ -142,9 +158,25 @@ def why_not(rule: Rule, record: Record) -> WhyNot | None:
     return None
 
 
-def group_of(rule: Rule, record: Record) -> tuple[str, ...]:
-    """Return the values of the rule's `group_by` fields: bounded, and different wherever the record's differ."""
-    return tuple(_group_value(lookup_text(record, name)) for name in rule.group_by)
+def _compile_grouping(rule: Rule) -> Callable[[Record, bool], Group]:
+    match rule.grouping:
+        case ByPattern(pattern):
+            names, search = compile_captures(pattern)
+            fields = rule.group_by[: -len(names)]
+            return lambda record, clearing: (*_values(record, fields), *map(_group_value, search(record.message)))
+        case ByLikeness():
+            fields = rule.group_by[:-1]
+            return lambda record, clearing: (*_values(record, fields), NONE if clearing else _template(record))
+        case _:
+            return lambda record, clearing: _values(record, rule.group_by)
+
+
+def _values(record: Record, fields: tuple[str, ...]) -> Group:
+    return tuple(_group_value(lookup_text(record, name)) for name in fields)
+
+
+def _template(record: Record) -> str:
+    return template_of(record.error_type, record.message) or NONE
 
 
 def _group_value(value: str | None) -> str:
@@ -168,19 +200,49 @@ def compile_regex(pattern: str) -> Callable[[str], bool]:
     Raises:
         PatternError: RE2 does not take the pattern.
     """
+    search = _compiled(pattern, capturing=False).search
+    return lambda text: search(_encoded(text)) is not None
+
+
+def compile_captures(pattern: str) -> tuple[Group, Callable[[str], tuple[str | None, ...]]]:
+    """Return the names of what a pattern captures, and a function that returns this of a text, None for what is not.
+
+    A capturing group without a name is `pattern.1` and so on; a pattern without any captures its whole match.
+
+    Raises:
+        PatternError: RE2 does not take the pattern, or it captures too much.
+    """
+    compiled = _compiled(pattern, capturing=True)
+    if compiled.groups > MAX_CAPTURES:
+        raise PatternError(f"it has {compiled.groups} capturing groups; at most {MAX_CAPTURES} are possible")
+    named = {number: name for name, number in compiled.groupindex.items()}
+    names = tuple(_text(named[n]) if n in named else f"{WHOLE}.{n}" for n in range(1, compiled.groups + 1)) or (WHOLE,)
+    wanted, nothing = range(1, compiled.groups + 1) if compiled.groups else (0,), (None,) * len(names)
+
+    def search(text: str) -> tuple[str | None, ...]:
+        found = compiled.search(_encoded(text))
+        return nothing if found is None else tuple(_text(found[n]) if found[n] else None for n in wanted)
+
+    return names, search
+
+
+def _compiled(pattern: str, *, capturing: bool) -> re2._Regexp:
     if len(pattern) > MAX_REGEX_LENGTH:
         raise PatternError(f"longer than {MAX_REGEX_LENGTH} characters")
     options = re2.Options()
     options.log_errors = False  # RE2 would write to standard error itself
     options.max_mem = REGEX_MEMORY
-    options.never_capture = True
+    options.never_capture = not capturing
     try:
         # As bytes: a text that UTF-8 cannot carry (a lone surrogate) is then merely a text that does not match.
-        search = re2.compile(_encoded(pattern), options).search
+        return re2.compile(_encoded(pattern), options)
     except re2.error as error:
         reason = error.args[0]
         raise PatternError(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)) from None
-    return lambda text: search(_encoded(text)) is not None
+
+
+def _text(raw: bytes | str) -> str:
+    return raw if isinstance(raw, str) else raw.decode("utf-8", "replace")  # `\C` captures single bytes
 
 
 def _encoded(text: str) -> bytes:

@@ -66,6 +66,8 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     trace_id: str | None = None
     group: dict[str, str] = {}
     """What the rule groups by, and this incident's values."""
+    grouping: str | None = None
+    """Why it holds several groups, a sentence for people: `3 groups of checkout within 10 minutes of the first: …`."""
     count: int = 1
     threshold: int | None = None
     window_seconds: int | None = None

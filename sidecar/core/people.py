@@ -174,9 +174,10 @@ class People:
         source = self._ledger.sources.setdefault(incident.source, SourceRow(clock=0))  # it may be forgotten by now
         self._ledger.mark_source(incident.source, source)
         incident.seq, incident.followed, incident.quiet = source.seq, False, False
-        if state.reopen(incident):
-            self._ledger.changes.ended[incident.rule, incident.group] = None
-        self._ledger.mark_group(incident.rule, incident.group)
+        for key in state.reopen(incident):
+            self._ledger.changes.ended[incident.rule, key] = None
+        for key in incident.groups:
+            self._ledger.mark_group(incident.rule, key)
         self._ledger.incidents[incident.id] = incident
         self._ledger.note(incident, Moment(at=now, what=What.REOPENED, by=by, text=note, via=via))
         self._escalating.begin_anew(incident, now)

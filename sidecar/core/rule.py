@@ -57,6 +57,31 @@ class EscalationPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return self.levels[step % len(self.levels)]
 
 
+class ByPattern(msgspec.Struct, frozen=True, tag="content"):
+    """Records are counted by what a pattern captures of their message: the values of the last of `group_by`."""
+
+    pattern: str
+    """RE2, searched for."""
+
+
+class ByTime(msgspec.Struct, frozen=True, tag="time"):
+    """What the rule breaches soon after the first breach belongs to one incident."""
+
+    within: int
+
+
+class ByLikeness(msgspec.Struct, frozen=True, tag="intelligent"):
+    """Records are counted by their template, the last of `group_by`; templates that are alike share an incident."""
+
+    within: int
+    """How long after an incident's last match (or before it) a breach may join it."""
+    similarity: float
+    """How alike they must be: from 0 (joins anything) to 1 (the same words)."""
+
+
+Grouping = ByPattern | ByTime | ByLikeness
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One enabled rule."""
 
@@ -69,6 +94,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """N of "N matches within the window"; None: every match opens or joins an incident."""
     window: int | None = None
     group_by: tuple[str, ...] = ("service", "error_type")
+    grouping: Grouping | None = None
+    """None: groups are what `group_by` says, each with incidents of its own."""
     channels: tuple[str, ...] | None = None
     """None: the routing table decides by level."""
     routing_key: str | None = None

@@ -1,6 +1,8 @@
 """What one rule holds at run time: its groups, and when the incidents of past groups ended.
 
-Invariant: a group has either a window that counts or an open incident that matches join, never both.
+Invariants
+- A group has either a window that counts or an open incident that matches join, never both.
+- An open incident holds every group that is its own, the first and those that joined it.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from sidecar.core.decisions import DiscardReason
+from sidecar.core.grouping import Hosts
 from sidecar.core.incidents import Incident
 from sidecar.core.rule import Rule
 from sidecar.core.state import End, GroupKey, RuleRow
@@ -29,13 +32,13 @@ ENDED_SLACK = 1.1
 class RuleState:
     """A rule with its groups."""
 
-    __slots__ = ("ended", "incidents", "row", "rule", "span", "windows")
+    __slots__ = ("ended", "hosts", "incidents", "row", "rule", "span", "windows")
 
     def __init__(self, rule: Rule, row: RuleRow) -> None:
         self.row = row
         self.windows: dict[GroupKey, Window] = {}
         self.incidents: dict[GroupKey, Incident] = {}
-        """The open incidents of the groups (not the storm)."""
+        """The open incident of each group (not the storm); several may share one."""
         self.ended: dict[GroupKey, End] = {}
         """When each group's last incident ended."""
         self.set_rule(rule)
@@ -46,6 +49,9 @@ class RuleState:
         self.span: Span | None = None
         if rule.threshold is not None and rule.window is not None:
             self.span = Span(rule.threshold, rule.window, rule.allowed_lateness)
+        self.hosts = Hosts(rule)
+        for incident in self.open_incidents():
+            self.hosts.add(incident)
 
     @property
     def groups(self) -> int:
@@ -82,9 +88,20 @@ class RuleState:
         horizon = self.span.horizon
         return [key for key, window in self.windows.items() if window.is_over(horizon, clock)]
 
+    def open_incidents(self) -> list[Incident]:
+        """Return the open incidents of its groups, each once."""
+        return list({incident.id: incident for incident in self.incidents.values()}.values())
+
     def adopt(self, incident: Incident) -> None:
-        """Put a stored open incident back into its group."""
-        self.incidents[self._key_of(incident)] = incident
+        """Give an open incident its groups, where nobody else has them."""
+        for key in self._keys_of(incident):
+            self.incidents.setdefault(key, incident)
+        self.hosts.add(incident)
+
+    def take_in(self, incident: Incident, key: GroupKey) -> None:
+        """Let a group that has no incident join one."""
+        incident.joined = (*incident.joined, key)
+        self.incidents[key] = incident
 
     def regroup(self, group_by: tuple[str, ...]) -> list[GroupKey]:
         """Change the grouping: open incidents stay, but what is counted from now on cannot join them.
@@ -93,7 +110,7 @@ class RuleState:
         """
         if group_by == self.row.group_by:
             return []
-        incidents, forgotten = list(self.incidents.values()), list(self.ended)
+        incidents, forgotten = self.open_incidents(), list(self.ended)
         self.row.group_by = group_by
         self.incidents.clear()
         self.ended.clear()
@@ -102,25 +119,34 @@ class RuleState:
         return forgotten
 
     def close(self, incident: Incident, end: End) -> list[GroupKey]:
-        """Remove an incident's group and remember its end. Return the keys whose end has changed."""
-        key = self._key_of(incident)
-        del self.incidents[key]
-        if key != incident.group:
-            return []
-        earlier = self.ended.get(key, end)
-        self.ended[key] = End(max(end.at, earlier.at), max(end.muted_until, earlier.muted_until))
-        return [key, *self._forget_oldest_ends()]
+        """Remove an incident's groups and remember their end. Return the keys whose end has changed."""
+        self.hosts.remove(incident)
+        changed = []
+        for key in self._keys_of(incident):
+            if self.incidents.get(key) is incident:
+                del self.incidents[key]
+            if incident.group_by == self.row.group_by:
+                earlier = self.ended.get(key, end)
+                self.ended[key] = End(max(end.at, earlier.at), max(end.muted_until, earlier.muted_until))
+                changed.append(key)
+        return [*changed, *self._forget_oldest_ends()] if changed else []
 
     def may_reopen(self, incident: Incident) -> bool:
         """Whether a resolved incident's group has no newer one."""
-        return self._key_of(incident) not in self.incidents
+        return self._keys_of(incident)[0] not in self.incidents
 
-    def reopen(self, incident: Incident) -> bool:
-        """Give a resolved incident its group back, which counts no more. Return whether an end is forgotten."""
-        key = self._key_of(incident)
-        self.incidents[key] = incident
-        self.windows.pop(key, None)
-        return self.ended.pop(key, None) is not None
+    def reopen(self, incident: Incident) -> list[GroupKey]:
+        """Give a resolved incident its groups back, which count no more: those that have joined no newer one.
+
+        Return the groups whose end is forgotten.
+        """
+        if incident.group_by == self.row.group_by:
+            incident.joined = tuple(key for key in incident.joined if key not in self.incidents)
+        self.adopt(incident)
+        keys = self._keys_of(incident)
+        for key in keys:
+            self.windows.pop(key, None)
+        return [key for key in keys if self.ended.pop(key, None) is not None]
 
     def _forget_oldest_ends(self) -> list[GroupKey]:
         kept = self.rule.max_groups + 1  # with `(other)`
@@ -132,10 +158,10 @@ class RuleState:
             del self.ended[key]
         return forgotten
 
-    def _key_of(self, incident: Incident) -> GroupKey:
+    def _keys_of(self, incident: Incident) -> tuple[GroupKey, ...]:
         if incident.group_by == self.row.group_by:
-            return incident.group
-        return (SET_ASIDE, incident.id)
+            return incident.groups
+        return ((SET_ASIDE, incident.id),)
 
 
 def other_of(fields: tuple[str, ...]) -> GroupKey:
@@ -145,15 +171,15 @@ def other_of(fields: tuple[str, ...]) -> GroupKey:
 
 def definition_of(rule: Rule) -> str:
     """Fingerprint what a rule's windows were counted by."""
-    parts = msgspec.json.encode(
-        (
-            rule.error_types,
-            sorted(rule.levels),
-            rule.condition,
-            rule.threshold,
-            rule.window,
-            rule.allowed_lateness,
-            rule.group_by,
-        )
+    parts: tuple[object, ...] = (
+        rule.error_types,
+        sorted(rule.levels),
+        rule.condition,
+        rule.threshold,
+        rule.window,
+        rule.allowed_lateness,
+        rule.group_by,
     )
-    return hashlib.blake2b(parts, digest_size=12).hexdigest()
+    if rule.grouping is not None:
+        parts = (*parts, rule.grouping)
+    return hashlib.blake2b(msgspec.json.encode(parts), digest_size=12).hexdigest()

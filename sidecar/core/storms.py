@@ -117,16 +117,20 @@ class Storms:
 
 def storm_of(incident: Incident, rule: Rule, time: int, now: int) -> Incident:
     """Return a storm that is about to take in its first incident. Only what may hold for all of them is kept."""
+    # An incident that is reopened may open a second storm, which must not take the first one's place.
+    suffix = "-storm" if incident.reopened_at is None else f"-storm-{incident.reopened_at}"
     return msgspec.structs.replace(
         incident,
-        id=f"{incident.id}-storm",
-        dedup_key=f"{incident.dedup_key}-storm",
+        id=incident.id + suffix,
+        dedup_key=incident.dedup_key + suffix,
         kind=Kind.STORM,
         state=State.OPEN,
         acknowledged_at=None,
         reopened_at=None,
         group_by=(),
         group=(),
+        grouping=None,
+        joined=(),
         count=0,
         threshold=None,
         window=None,

@@ -8,15 +8,22 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from sidecar.core.incidents import MAX_FOLDED_TITLES, Incident, ResolveReason, State
+from sidecar.core.incidents import MAX_FOLDED_TITLES, Incident, ResolveReason, State, clean
 from sidecar.core.notification import Action, Kind, Link, Notification
 from sidecar.core.records import NONE
+from sidecar.core.rule import ByLikeness, ByTime
 from sidecar.core.times import DAY, HOUR, MINUTE, SECOND
 
 UNCLASSIFIED = "UnclassifiedError"
 """How an error without a type is titled."""
 
 PREFIX = "[LuminaLog]"
+
+MAX_GROUPS_SHOWN = 4
+"""Groups of an incident that are named; the others are counted."""
+
+MAX_GROUP_CHARACTERS = 160
+"""Of one of them: four fit into one field of any chat service."""
 
 
 def title_of(incident: Incident) -> str:
@@ -72,6 +79,7 @@ def compose(
         root_cause=incident.root_cause,
         trace_id=incident.trace_id,
         group=incident.fields,
+        grouping=grouping_text(incident),
         count=incident.count,
         threshold=incident.threshold,
         window_seconds=None if incident.window is None else round(incident.window / SECOND),
@@ -139,6 +147,50 @@ def reason_text(incident: Incident) -> str | None:
         ResolveReason.FOLDED_CLOSED: "all incidents folded into it are closed",
         ResolveReason.PERSON: f"by {incident.resolved_by}" if incident.resolved_by else "by a person",
     }[incident.resolve_reason]
+
+
+def grouping_text(incident: Incident) -> str | None:
+    """Say why one incident holds several groups, and name the first few; None: it holds one."""
+    if not incident.joined:
+        return None
+    groups = incident.groups
+    match incident.grouping:
+        case ByTime(within):
+            services = _services(incident)
+            what = f"{len(groups)} groups"
+            if services:
+                what += f" of {services[0] if len(services) == 1 else plural(len(services), 'service')}"
+            why = f"{what} within {span_text(within)} of the first"
+        case ByLikeness(_, likeness):
+            why = f"{len(groups)} messages alike (≥ {likeness:.0%})"
+        case _:
+            return None
+    named = [group_text(incident, group) for group in groups[:MAX_GROUPS_SHOWN]]
+    more = [f"… and {len(groups) - len(named)} more"] if len(groups) > len(named) else []
+    return f"{why}: {'; '.join([*named, *more])}"
+
+
+def group_text(incident: Incident, group: tuple[str, ...]) -> str:
+    """Name one of an incident's groups: by its template, else by all its values."""
+    shown = group[-1:] if isinstance(incident.grouping, ByLikeness) else group
+    return ", ".join(clean(value) for value in shown)[:MAX_GROUP_CHARACTERS]
+
+
+def soon_text(incident: Incident, within: int) -> str:
+    """Say why a group joined an incident of which it breached soon after."""
+    return f"within {span_text(within)} of the first: {group_text(incident, incident.group)}"
+
+
+def like_text(incident: Incident, likeness: float) -> str:
+    """Say why a group joined an incident whose messages are like its own."""
+    return f"similar to {likeness:.2f}: {group_text(incident, incident.group)}"
+
+
+def _services(incident: Incident) -> list[str]:
+    if "service" not in incident.group_by:
+        return []
+    place = incident.group_by.index("service")
+    return [clean(service) for service in dict.fromkeys(group[place] for group in incident.groups)]
 
 
 def plural(count: int, noun: str) -> str:

@@ -11,7 +11,7 @@ from sidecar.core.addresses import web_address
 from sidecar.core.incidents import Incident, State
 from sidecar.core.outbox import Entry
 from sidecar.core.people import Act, Word
-from sidecar.core.texts import fill, placeholders_of, reason_text, rfc3339, title_of
+from sidecar.core.texts import fill, grouping_text, placeholders_of, reason_text, rfc3339, title_of
 from sidecar.core.timeline import Moment
 from sidecar.core.times import SECOND
 from sidecar.telemetry.api import Call, Endpoint, RefusedError
@@ -57,6 +57,8 @@ class ShownIncident(msgspec.Struct, frozen=True, kw_only=True):
     level: str
     state: str
     group: Mapping[str, str]
+    grouping: str | None
+    """Why it holds several groups."""
     count: int
     message: str
     service: str | None
@@ -205,6 +207,7 @@ def shown(incident: Incident) -> ShownIncident:
         level=incident.level.label,
         state=incident.state.value,
         group=incident.fields,
+        grouping=grouping_text(incident),
         count=incident.count,
         message=incident.message,
         service=incident.service,

@@ -88,6 +88,7 @@ EVERY_KEY: dict[str, Any] = {
     "count_threshold": 3,
     "time_window_minutes": 1.5,
     "group_by": ["errorType", "traceId", "pod"],
+    "grouping": {"type": "time", "within": "6m"},
     "channels": ["slack"],
     "resolve": {"after_quiet": "1m", "even_if_silent": True, "when": {"message": "ok"}},
     "escalation": "off",

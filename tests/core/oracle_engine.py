@@ -14,7 +14,7 @@ from sidecar.core.advance import Step
 from sidecar.core.levels import Level
 from sidecar.core.match import Match
 from sidecar.core.routing import Routing
-from sidecar.core.rule import EscalationPolicy, Rule
+from sidecar.core.rule import ByLikeness, ByTime, EscalationPolicy, Rule
 from sidecar.core.silences import Silence
 from sidecar.core.times import HOUR, SECOND
 
@@ -47,6 +47,8 @@ class Case:
     channels: tuple[str, ...] | None
     severity_map: dict[Level, str]
     renotify_at: int | None
+    grouping: object = None
+    joined: list[Key] = field(default_factory=list)
     quiet: bool = False
     told: dict[str, Level] = field(default_factory=dict)
     high: set[str] = field(default_factory=set)
@@ -108,6 +110,7 @@ class Decided:
     opened_as: list[tuple[str, str, Level, int]] = field(default_factory=list)
     acknowledged: list[Case] = field(default_factory=list)
     resolved: list[Case] = field(default_factory=list)
+    joined: list[Case] = field(default_factory=list)
     sent: list[tuple[Case, str, str, bool, tuple[str, ...], Level]] = field(default_factory=list)
     """(incident, channel, action, high, notes, level)"""
 
@@ -124,6 +127,15 @@ def span(nanoseconds: int) -> str:
     """Words for a length of time: minutes up to two hours."""
     minutes = nanoseconds // 60_000_000_000
     return f"{minutes} min" if 2 <= minutes < 120 else age(nanoseconds)
+
+
+def in_common(one: list[str], two: list[str]) -> int:
+    """How many words two sentences have in common, in the same order."""
+    if not one or not two:
+        return 0
+    if one[0] == two[0]:
+        return 1 + in_common(one[1:], two[1:])
+    return max(in_common(one[1:], two), in_common(one, two[1:]))
 
 
 class Model:
@@ -254,8 +266,10 @@ class Model:
         case.storm = None
         case.batch, case.followed = self.batches[case.source], False
         if case.group_by == rule.group_by:
-            for known in (self.ends, self.mutes, self.counting):
-                known.pop((rule.name, case.group), None)
+            case.joined = [key for key in case.joined if self._case_of(rule, key) is None]
+            for key in (case.group, *case.joined):
+                for known in (self.ends, self.mutes, self.counting):
+                    known.pop((rule.name, key), None)
         self.open.append(case)
         if case.policy is not None and case.step > 0:
             case.step, case.step_left, case.step_held = 1, None, False
@@ -307,7 +321,45 @@ class Model:
         breach = self._count(rule, key, match, step.source)
         if breach is not None:
             self.counting.pop((rule.name, key), None)
-            self._open(rule, key, match, breach, step)
+            host = self._host(rule, key, match.time)
+            if host is None:
+                self._open(rule, key, match, breach, step)
+            else:
+                self._take_in(host, key, match, breach, step)
+
+    def _host(self, rule: Rule, key: Key, time: int) -> Case | None:
+        """The open incident that a breach joins by the rule's grouping: the most similar one, then the oldest."""
+        found = []
+        for case in self.open:
+            if case.kind == "storm" or (case.rule, case.group_by) != (rule.name, rule.group_by):
+                continue
+            if isinstance(rule.grouping, ByTime) and isinstance(case.grouping, ByTime):
+                if abs(time - case.opened_at) <= rule.grouping.within:
+                    found.append((0.0, case.opened_at, case))
+            elif isinstance(rule.grouping, ByLikeness) and isinstance(case.grouping, ByLikeness):
+                one, two = case.group[-1].split(), key[-1].split()
+                alike = 2 * in_common(one, two) / (len(one) + len(two))
+                close = abs(time - case.last_seen) <= rule.grouping.within
+                if case.group[:-1] == key[:-1] and close and alike >= rule.grouping.similarity:
+                    found.append((-alike, case.opened_at, case))
+        found.sort(key=lambda entry: entry[:2])
+        if len(found) > 1 and found[0][:2] == found[1][:2]:
+            raise AmbiguousError  # opened at one instant
+        return found[0][2] if found else None
+
+    def _take_in(self, case: Case, key: Key, match: Match, run: list[tuple[int, Level, str]], step: Step) -> None:
+        newest = run[-1]
+        if newest[0] != match.time and newest[2] != step.source:
+            raise AmbiguousError
+        case.joined.append(key)
+        self.out.joined.append(case)
+        case.count += len(run)
+        case.first_seen = min(case.first_seen, run[0][0])
+        if newest[0] >= case.last_seen:
+            case.last_seen, case.source, case.quiet = newest[0], step.source, False
+            # If the newest match came earlier, this very match is proof that its source went on.
+            case.batch, case.followed = self.batches[step.source], match.followed or newest[0] != match.time
+        self._grow(case, match, max(level for _, level, _ in run), newest[0], step)
 
     def _clear(self, match: Match, now: int) -> None:
         """A clearing record closes what is not newer and what it does not contradict."""
@@ -315,7 +367,9 @@ class Model:
         for case in list(self.open):
             same = (case.rule, case.group_by) == (rule.name, rule.group_by) and case.kind != "storm"
             contradicted = any(
-                said not in ("(none)", held) for said, held in zip(match.group, case.group, strict=False)
+                said not in ("(none)", held)
+                for group in (case.group, *case.joined)
+                for said, held in zip(match.group, group, strict=False)
             )
             if same and not contradicted and match.time >= case.last_seen:
                 self._resolve(case, "cleared", match.time, now)
@@ -365,6 +419,7 @@ class Model:
             severity_map=rule.severity_map,
             renotify_at=None if rule.renotify is None else step.now + rule.renotify,
             policy=rule.escalation,
+            grouping=rule.grouping,
         )
         if run[-1][0] != match.time:
             # The newest match came earlier: this very match is proof that its source has gone on, if it is the same.
@@ -433,33 +488,36 @@ class Model:
         if match.time >= case.last_seen:
             case.last_seen, case.source, case.quiet = match.time, step.source, False
             case.batch, case.followed = self.batches[step.source], match.followed
-        rose = match.level > case.level
-        case.level = max(case.level, match.level)
+        self._grow(case, match, match.level, match.time, step)
+
+    def _grow(self, case: Case, match: Match, level: Level, time: int, step: Step) -> None:
+        rose = level > case.level
+        case.level = max(case.level, level)
         if case.held:
-            case.held_age = min(case.held_age, max(0, step.now - match.time))
+            case.held_age = min(case.held_age, max(0, step.now - time))
         if case.told or case.deferred:
             if rose or case.deferred:
-                self._tell(case, match.time, step.now)
+                self._tell(case, time, step.now)
         elif rose and case.storm is None:
-            self._announce(case, match.time, step.now)
+            self._announce(case, time, step.now)
         elif rose:
-            self._rise_folded(case, match, step)
+            self._rise_folded(case, time, step)
         if case.storm is not None and case.storm.deferred:
-            self._tell(case.storm, match.time, step.now)
+            self._tell(case.storm, time, step.now)
 
-    def _rise_folded(self, case: Case, match: Match, step: Step) -> None:
+    def _rise_folded(self, case: Case, time: int, step: Step) -> None:
         rule, storm = self.rules[case.rule], case.storm
         assert storm is not None
         lately = [at for name, at in self.folded_rises if name == rule.name and at > step.now - HOUR]
         if len(lately) < rule.max_pages_per_hour:
             self.folded_rises.append((rule.name, step.now))
-            self._tell(case, match.time, step.now)
+            self._tell(case, time, step.now)
             return
         for channel in self._route(case):
             self.out.withheld[case.rule, "storm", channel] += 1
         if case.level > storm.level:
             storm.level = case.level
-            self._tell(storm, match.time, step.now)
+            self._tell(storm, time, step.now)
 
     # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -725,10 +783,10 @@ class Model:
         if case.kind != "storm":
             rule = self.rules[case.rule]
             if case.group_by == rule.group_by:
-                key = case.group
-                self.ends[rule.name, key] = max(at, self.ends.get((rule.name, key), at))
                 muted = at + rule.reopen_after if reason == "person" else 0
-                self.mutes[rule.name, key] = max(muted, self.mutes.get((rule.name, key), 0))
+                for key in (case.group, *case.joined):
+                    self.ends[rule.name, key] = max(at, self.ends.get((rule.name, key), at))
+                    self.mutes[rule.name, key] = max(muted, self.mutes.get((rule.name, key), 0))
                 self._forget_ends(rule)
         if case.storm is not None and close_storm:
             self._close_storm(case.storm, now)
@@ -739,7 +797,9 @@ class Model:
         found = [
             case
             for case in self.open
-            if case.kind != "storm" and (case.rule, case.group, case.group_by) == (rule.name, key, rule.group_by)
+            if case.kind != "storm"
+            and (case.rule, case.group_by) == (rule.name, rule.group_by)
+            and key in (case.group, *case.joined)
         ]
         assert len(found) <= 1, "two open incidents of one rule and group"
         return found[0] if found else None
@@ -755,9 +815,11 @@ class Model:
         other = ("(other)",) * len(rule.group_by)
         counting = {key for name, key in self.counting if name == rule.name and key != other}
         cases = [
-            case
+            key
             for case in self.open
-            if case.rule == rule.name and case.kind != "storm" and (case.group, case.group_by) != (other, rule.group_by)
+            if case.rule == rule.name and case.kind != "storm"
+            for key in ((case.group, *case.joined) if case.group_by == rule.group_by else (None,))
+            if key != other
         ]
         if len(counting) + len(cases) < rule.max_groups:
             return False
@@ -805,4 +867,5 @@ def counted_by(rule: Rule) -> tuple[object, ...]:
         rule.window,
         rule.allowed_lateness,
         rule.group_by,
+        rule.grouping,
     )

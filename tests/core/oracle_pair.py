@@ -11,6 +11,7 @@ from oracle_steps import ROUTING, Advance, Call, Configure, Fall, Hush, Say, Sce
 
 from sidecar.core.advance import Engine
 from sidecar.core.state import Changes
+from sidecar.core.timeline import What
 from sidecar.core.window import Ring
 
 
@@ -95,6 +96,8 @@ class Pair:
         assert Counter({(w.rule, w.reason.value, w.channel): n for w, n in facts.withheld.items()}) == decided.withheld
         assert [(o.rule, o.kind.value, o.level, o.count) for o in facts.opened] == decided.opened_as
         self.ids.update((case, opened.incident) for case, opened in zip(decided.opened, facts.opened, strict=True))
+        joins = [name for name, moment in changes.timeline if moment.what is What.JOINED]
+        assert joins == [self.ids[case] for case in decided.joined]
         history = {incident.id: incident for incident in self.store.history()}
         assert [a.incident for a in facts.acknowledged] == [self.ids[case] for case in decided.acknowledged]
         ends = [(r.incident, r.reason.value, history[r.incident].resolved_at) for r in facts.resolved]
@@ -116,6 +119,7 @@ class Pair:
         for case in self.model.open:
             incident = seen[self.ids[case]]
             assert (incident.kind, incident.group, incident.group_by) == (case.kind, case.group, case.group_by)
+            assert list(incident.joined) == case.joined
             assert (incident.state.value == "acknowledged") is case.acknowledged
             assert (incident.level, incident.count) == (case.level, case.count)
             assert {channel: told.level for channel, told in incident.told.items()} == case.told

@@ -20,7 +20,7 @@ from sidecar.core.mute import MuteWindow
 from sidecar.core.people import Act, Word
 from sidecar.core.records import NONE, Record
 from sidecar.core.routing import Destination, Routing
-from sidecar.core.rule import EscalationLevel, EscalationPolicy, ResolvePolicy, Rule
+from sidecar.core.rule import ByLikeness, ByTime, EscalationLevel, EscalationPolicy, ResolvePolicy, Rule
 from sidecar.core.silences import Matcher, Op, Silence
 from sidecar.core.timeline import Via
 from sidecar.core.times import HOUR, SECOND
@@ -32,6 +32,10 @@ ROUTING = Routing(
     },
     by_level=BY_LEVEL,
 )
+
+
+SENTENCES = ("a b c d", "a b x d", "d c b a", "a x d")
+"""What the groups are called: some are more alike than others."""
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -197,7 +201,9 @@ def calls(scenario: Scenario) -> Iterator[Call]:
                 for n, item in enumerate(batch):
                     line += 1
                     time = now - item.ago * SECOND
-                    group = f"{grouping[item.rule]}/{item.group}" if item.group or not item.clearing else NONE
+                    group = (
+                        f"{grouping[item.rule]} {SENTENCES[item.group]}" if item.group or not item.clearing else NONE
+                    )
                     matches.append(
                         Match(
                             rule=f"r{item.rule}",
@@ -249,6 +255,16 @@ rule_settings = st.builds(
     windows,
     st.fixed_dictionaries(
         {
+            "grouping": st.sampled_from(
+                [
+                    None,
+                    None,
+                    ByTime(5 * SECOND),
+                    ByTime(600 * SECOND),
+                    ByLikeness(60 * SECOND, 0.75),
+                    ByLikeness(SECOND, 0.5),
+                ]
+            ),
             "allowed_lateness": seconds.map(lambda n: n * SECOND),
             "channels": st.sampled_from(
                 [None, None, None, ("pagerduty", "slack"), ("own-map", "discord"), (), ("not-configured",)]

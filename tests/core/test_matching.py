@@ -19,7 +19,6 @@ from sidecar.core.matching import (
     compile_glob,
     compile_regex,
     describe,
-    group_of,
     why_not,
 )
 from sidecar.core.records import Record
@@ -39,6 +38,10 @@ def rule(*error_types: str, name: str = "r", condition: Condition | None = None,
 
 def holds(condition: Condition, **fields: object) -> bool:
     return compile_condition(condition)(record(**fields))  # type: ignore[arg-type]
+
+
+def group_of(grouping: Rule, one: Record) -> tuple[str, ...]:
+    return Matcher([grouping]).group_of(grouping, one)
 
 
 def names(matcher: Matcher, one: Record) -> list[str]:

@@ -15,8 +15,9 @@ from sidecar.core.levels import Level
 from sidecar.core.notification import Action, Kind
 from sidecar.core.outbox import Entry, SettledAs
 from sidecar.core.people import Act, Word
+from sidecar.core.rule import ByTime
 from sidecar.core.timeline import Moment, What
-from sidecar.telemetry.incidents import incident_endpoints
+from sidecar.telemetry.incidents import incident_endpoints, shown
 
 INCIDENT = Incident(
     id="i1", dedup_key="k", rule="r", kind=Kind.CRITICAL, group_by=("service",), group=("shop",), level=Level.FATAL,
@@ -117,3 +118,9 @@ async def test_a_word_that_makes_no_sense_or_may_come_from_a_web_page_is_refused
 async def test_what_is_not_there_is_404() -> None:
     assert (await asked(Book(), "GET", "incidents/i2"))[0] == 404
     assert (await asked(Book(), "POST", "incidents/i2/ack", json={}))[0] == 404
+
+
+def test_an_incident_says_why_it_holds_several_groups() -> None:
+    several = msgspec.structs.replace(INCIDENT, grouping=ByTime(600_000_000_000), joined=(("cart",),))
+    assert shown(INCIDENT).grouping is None
+    assert shown(several).grouping == "2 groups of 2 services within 10 minutes of the first: shop; cart"

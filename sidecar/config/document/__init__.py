@@ -26,7 +26,15 @@ from sidecar.config.document.channels import (
 from sidecar.config.document.daemon import Admin, Log, PageBudget
 from sidecar.config.document.inputs import AnyInput, HttpInput, Input, JournalInput, StdinInput, TailInput
 from sidecar.config.document.routing import Route
-from sidecar.config.document.rules import Defaults, ResolveMap, Rule, RulesFile
+from sidecar.config.document.rules import (
+    ContentGrouping,
+    Defaults,
+    IntelligentGrouping,
+    ResolveMap,
+    Rule,
+    RulesFile,
+    TimeGrouping,
+)
 from sidecar.config.document.telling import AnyEscalation, Escalation, EscalationLevel, MuteWindow, Silence
 from sidecar.config.document.webhooks import Webhooks
 
@@ -37,12 +45,14 @@ __all__ = [
     "AnyEscalation",
     "AnyInput",
     "Channel",
+    "ContentGrouping",
     "Defaults",
     "DiscordChannel",
     "Escalation",
     "EscalationLevel",
     "HttpInput",
     "Input",
+    "IntelligentGrouping",
     "JournalInput",
     "Log",
     "MuteWindow",
@@ -58,6 +68,7 @@ __all__ = [
     "SlackChannel",
     "StdinInput",
     "TailInput",
+    "TimeGrouping",
     "WebhookChannel",
     "Webhooks",
 ]
