@@ -184,18 +184,20 @@ class Telling:
         self._ledger.mark(incident)
 
     def fall_back(self, incident: Incident, channels: Iterable[str], note: str, now: int) -> None:
-        """Tell other channels that a pager could not be told."""
+        """Tell other channels that a pager could not be told; pagers that know of it need not hear that."""
         channels = tuple(channels)
         unaware = [channel for channel in channels if channel not in incident.told]
+        chats = tuple(name for name in channels if name in incident.told and not incident.told[name].pager)
+        pagers = tuple(name for name in channels if name in incident.told and incident.told[name].pager)
+        self._withhold(incident, SuppressedReason.FALLBACK, pagers, now, text=note)
         if self._held_back(incident, unaware, now, now):
+            self.spared(incident, chats, now)
             return
-        for channel in channels:
-            told = incident.told.get(channel)
-            if told is None:
-                self._tell(incident, channel)
-                self._intend(incident, channel, Action.TRIGGER, now, notes=(note,))
-            elif not told.pager:
-                self._intend(incident, channel, Action.UPDATE, now, notes=(note,))
+        for channel in chats:
+            self._intend(incident, channel, Action.UPDATE, now, notes=(note,))
+        for channel in unaware:
+            self._tell(incident, channel)
+            self._intend(incident, channel, Action.TRIGGER, now, notes=(note,))
         self._ledger.mark(incident)
 
     def withhold(self, incident: Incident, reason: SuppressedReason, now: int, *, what: What = What.SUPPRESSED) -> None:

@@ -214,15 +214,20 @@ class Model:
 
     def fall_back(self, case: Case, channels: list[str], note: str, now: int) -> Decided:
         self.out = Decided()
+        reason = self._peace(case, now)
+        for channel in channels:
+            if channel in case.told and self.routing.destinations[channel].pager:
+                self.out.withheld[case.rule, "fallback", channel] += 1
+            elif channel in case.told and reason is not None:
+                self.out.withheld[case.rule, reason, channel] += 1
         if self._held_back(case, now, now, also=channels):
             return self.out
         for channel in channels:
-            if channel in case.told:
-                if not self.routing.destinations[channel].pager:
-                    self._send(case, channel, "update", notes=(note,))
-            else:
+            if channel not in case.told:
                 case.told[channel] = case.level
                 self._send(case, channel, "trigger", notes=(note,))
+            elif not self.routing.destinations[channel].pager:
+                self._send(case, channel, "update", notes=(note,))
         return self.out
 
     def say(self, case: Case, act: str, via: str, now: int) -> Decided:
