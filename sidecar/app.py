@@ -23,10 +23,9 @@ from pathlib import Path
 
 from sidecar import __version__
 from sidecar.book import EngineSilences, IncidentBook
-from sidecar.channels.factory import make
 from sidecar.channels.transport import Transport
 from sidecar.config.load import Loaded, load
-from sidecar.config.model import ChannelConfig, Config, PagerDutyChannel, TailInput
+from sidecar.config.model import Config, PagerDutyChannel, TailInput
 from sidecar.config.problems import Problem, Severity
 from sidecar.config.ruleset import ruleset_of
 from sidecar.config.watch import ConfigWatch
@@ -38,7 +37,8 @@ from sidecar.core.notification import Action
 from sidecar.core.position import PositionRow
 from sidecar.core.quarantine import Quarantine
 from sidecar.core.times import DAY, MINUTE, SECOND
-from sidecar.delivery.dispatcher import Dispatcher, Route
+from sidecar.delivery.dispatcher import Dispatcher
+from sidecar.delivery.routes import Route, route_of, routes_of
 from sidecar.inputs.making import make_input
 from sidecar.inputs.supervisor import Supervisor
 from sidecar.inputs.tail.owners import moves
@@ -542,18 +542,3 @@ def _load(path: Path, environment: Mapping[str, str]) -> Loaded:
         )
         return Loaded(config=None, problems=[problem], files=(str(path.absolute()),))
     return loaded
-
-
-def routes_of(config: Config) -> dict[str, Route]:
-    """Return what delivery needs of a configuration."""
-    return {name: route_of(channel) for name, channel in config.channels.items()}
-
-
-def route_of(channel: ChannelConfig) -> Route:
-    """Return what delivery needs of a channel."""
-    return Route(
-        channel=make(channel),
-        give_up_after=channel.give_up_after,
-        fallback_channel=channel.fallback_channel,
-        events_per_minute=channel.max_events_per_minute,
-    )

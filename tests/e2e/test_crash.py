@@ -102,7 +102,7 @@ async def test_a_defect_in_delivery_stops_the_daemon_with_everything_on_record(w
     await world.received(3)
 
 
-@pytest.mark.parametrize("part", ["sidecar.app:load", "sidecar.app:make"])
+@pytest.mark.parametrize("part", ["sidecar.app:load", "sidecar.delivery.routes:make"])
 async def test_a_defect_in_loading_keeps_the_running_configuration(world: World, part: str) -> None:
     boom = world.directory / "boom"
     daemon = await world.start(program=crashing(part, f"Path({str(boom)!r}).exists()"))
