@@ -78,7 +78,6 @@ class ShownDetails(msgspec.Struct, frozen=True, kw_only=True):
     error_type: str | None = None
     root_cause: str | None = None
     host: str | None = None
-    environment: str | None = None
     trace_id: str | None = None
     threshold: int | None = None
     window_seconds: float | None = None
@@ -182,7 +181,6 @@ def told(incident: Incident, moments: Sequence[Moment], entries: Sequence[Entry]
             error_type=incident.error_type,
             root_cause=incident.root_cause,
             host=incident.host,
-            environment=incident.environment,
             trace_id=incident.trace_id,
             threshold=incident.threshold,
             window_seconds=None if incident.window is None else incident.window / SECOND,
