@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -19,3 +20,9 @@ def test_every_page_that_the_readme_names_is_there() -> None:
     pages = [part.partition(")")[0] for part in readme.split("](")[1:]]
     assert len(pages) >= 10
     assert [page for page in pages if not page.startswith("http") and not (ROOT / page).exists()] == []
+
+
+def test_the_readme_lists_every_page_once() -> None:
+    listed = (ROOT / "README.md").read_text().partition("## Documentation")[2]
+    pages = sorted(page.name for page in (ROOT / "docs").glob("*.md"))
+    assert sorted(re.findall(r"\]\(docs/([\w-]+\.md)\)", listed)) == pages

@@ -52,8 +52,8 @@ class ResolveMap(Section, kw_only=True):
         Annotated[
             Condition,
             Meta(
-                description="A clearing record: the first record of the same group that satisfies these conditions "
-                "closes the incident.",
+                description="A clearing record: the first record that satisfies these conditions closes the incident, "
+                "if it agrees with the incident's group in every field that it has.",
                 extra={"default": "none"},
             ),
         ]
