@@ -188,6 +188,8 @@ class Telling:
         channels = tuple(channels)
         unaware = [channel for channel in channels if channel not in incident.told]
         if self._held_back(incident, unaware, now, now):
+            chats = (name for name in channels if name in incident.told and not incident.told[name].pager)
+            self.spared(incident, chats, now)
             return
         for channel in channels:
             told = incident.told.get(channel)
