@@ -86,71 +86,57 @@ class StdinInput(msgspec.Struct, frozen=True, kw_only=True):
 InputConfig = TailInput | HttpInput | JournalInput | StdinInput
 
 
-class PagerDutyChannel(msgspec.Struct, frozen=True, kw_only=True):
-    """`type: pagerduty`."""
+class Channel(msgspec.Struct, frozen=True, kw_only=True):
+    """What every channel has."""
 
     name: str
+    pager: bool = False
+    give_up_after: int = DAY
+    fallback_channel: str | None = None
+    severity_map: Mapping[Level, str] = {}
+
+
+class PagerDutyChannel(Channel, frozen=True, kw_only=True):
+    """`type: pagerduty`."""
+
     url: str = "https://events.pagerduty.com"
     """Base, to which `/v2/enqueue` is added."""
     routing_key: Secret | None = None
     """None: every rule that names the channel brings its own."""
     pager: bool = True
-    give_up_after: int = DAY
-    fallback_channel: str | None = None
-    severity_map: Mapping[Level, str] = {}
     max_events_per_minute: int = 100
 
 
-class SlackChannel(msgspec.Struct, frozen=True, kw_only=True):
+class SlackChannel(Channel, frozen=True, kw_only=True):
     """`type: slack`, an incoming webhook."""
 
-    name: str
     webhook_url: Secret
-    pager: bool = False
-    give_up_after: int = DAY
-    fallback_channel: str | None = None
-    severity_map: Mapping[Level, str] = {}
     max_events_per_minute: int = 60
 
 
-class SlackBotChannel(msgspec.Struct, frozen=True, kw_only=True):
+class SlackBotChannel(Channel, frozen=True, kw_only=True):
     """`type: slack` with a bot token."""
 
-    name: str
     bot_token: Secret
     channel: str
     """An id such as `C0123456789`, or a name."""
     api_url: str = "https://slack.com/api"
     """Base, to which a method's name is added."""
-    pager: bool = False
-    give_up_after: int = DAY
-    fallback_channel: str | None = None
-    severity_map: Mapping[Level, str] = {}
     max_events_per_minute: int = 60
 
 
-class DiscordChannel(msgspec.Struct, frozen=True, kw_only=True):
+class DiscordChannel(Channel, frozen=True, kw_only=True):
     """`type: discord`, a webhook."""
 
-    name: str
     webhook_url: Secret
-    pager: bool = False
-    give_up_after: int = DAY
-    fallback_channel: str | None = None
-    severity_map: Mapping[Level, str] = {}
     max_events_per_minute: int = 30
 
 
-class WebhookChannel(msgspec.Struct, frozen=True, kw_only=True):
+class WebhookChannel(Channel, frozen=True, kw_only=True):
     """`type: webhook`: JSON to any address, signed where a secret is given."""
 
-    name: str
     url: Secret
     secret: Secret | None = None
-    pager: bool = False
-    give_up_after: int = DAY
-    fallback_channel: str | None = None
-    severity_map: Mapping[Level, str] = {}
     max_events_per_minute: int = 600
 
 
