@@ -181,7 +181,7 @@ class Overview:
         return [
             InputStatus(
                 name=one.name,
-                type=_type(one),
+                type=one.type,
                 lag_bytes=lag.get(one.name, 0),
                 files=files.get(one.name, 0),
                 idle=one.name in idle,
@@ -198,7 +198,7 @@ class Overview:
             shown.append(
                 ChannelStatus(
                     name=name,
-                    type=_type(channel),
+                    type=channel.type,
                     pager=channel.pager,
                     waiting=waiting,
                     oldest_seconds=0.0 if oldest is None else max(0, now - oldest) / SECOND,
@@ -210,8 +210,3 @@ class Overview:
 
 def _by_input(gauge: Gauge) -> dict[str, int]:
     return {sample.labels["input"]: int(sample.value) for family in gauge.collect() for sample in family.samples}
-
-
-def _type(config: object) -> str:
-    """Return the word that the configuration has for an input's or a channel's type."""
-    return type(config).__name__.removesuffix("Input").removesuffix("Channel").lower()

@@ -6,7 +6,7 @@ Durations are integer nanoseconds here; the file writes them `90s`, `5m`, `1h`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -21,6 +21,7 @@ from sidecar.core.times import DAY, SECOND
 class TailInput(msgspec.Struct, frozen=True, kw_only=True):
     """`type: tail`."""
 
+    type: ClassVar[str] = "tail"
     name: str
     """Metric label; the file's `name`, else `tail`, `tail-2`, …"""
     paths: tuple[str, ...]
@@ -35,6 +36,7 @@ class TailInput(msgspec.Struct, frozen=True, kw_only=True):
 class HttpInput(msgspec.Struct, frozen=True, kw_only=True):
     """`type: http`."""
 
+    type: ClassVar[str] = "http"
     name: str
     """Metric label; the file's `name`, else `http`, `http-2`, …"""
     host: str = "127.0.0.1"
@@ -57,6 +59,7 @@ class HttpInput(msgspec.Struct, frozen=True, kw_only=True):
 class JournalInput(msgspec.Struct, frozen=True, kw_only=True):
     """`type: journal`."""
 
+    type: ClassVar[str] = "journal"
     name: str
     """Metric label; the file's `name`, else `journal`, `journal-2`, …"""
     units: tuple[str, ...] = ()
@@ -75,6 +78,7 @@ class JournalInput(msgspec.Struct, frozen=True, kw_only=True):
 class StdinInput(msgspec.Struct, frozen=True, kw_only=True):
     """`type: stdin`."""
 
+    type: ClassVar[str] = "stdin"
     name: str
     """Metric label; the file's `name`, else `stdin`."""
     format: str = "auto"
@@ -89,6 +93,7 @@ InputConfig = TailInput | HttpInput | JournalInput | StdinInput
 class Channel(msgspec.Struct, frozen=True, kw_only=True):
     """What every channel has."""
 
+    type: ClassVar[str]
     name: str
     pager: bool = False
     give_up_after: int = DAY
@@ -99,6 +104,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
 class PagerDutyChannel(Channel, frozen=True, kw_only=True):
     """`type: pagerduty`."""
 
+    type: ClassVar[str] = "pagerduty"
     url: str = "https://events.pagerduty.com"
     """Base, to which `/v2/enqueue` is added."""
     routing_key: Secret | None = None
@@ -110,6 +116,7 @@ class PagerDutyChannel(Channel, frozen=True, kw_only=True):
 class SlackChannel(Channel, frozen=True, kw_only=True):
     """`type: slack`, an incoming webhook."""
 
+    type: ClassVar[str] = "slack"
     webhook_url: Secret
     max_events_per_minute: int = 60
 
@@ -117,6 +124,7 @@ class SlackChannel(Channel, frozen=True, kw_only=True):
 class SlackBotChannel(Channel, frozen=True, kw_only=True):
     """`type: slack` with a bot token."""
 
+    type: ClassVar[str] = "slack"
     bot_token: Secret
     channel: str
     """An id such as `C0123456789`, or a name."""
@@ -128,6 +136,7 @@ class SlackBotChannel(Channel, frozen=True, kw_only=True):
 class DiscordChannel(Channel, frozen=True, kw_only=True):
     """`type: discord`, a webhook."""
 
+    type: ClassVar[str] = "discord"
     webhook_url: Secret
     max_events_per_minute: int = 30
 
@@ -135,6 +144,7 @@ class DiscordChannel(Channel, frozen=True, kw_only=True):
 class WebhookChannel(Channel, frozen=True, kw_only=True):
     """`type: webhook`: JSON to any address, signed where a secret is given."""
 
+    type: ClassVar[str] = "webhook"
     url: Secret
     secret: Secret | None = None
     max_events_per_minute: int = 600
