@@ -13,8 +13,8 @@ from sidecar.pipeline import Pipeline
 from sidecar.store.statements import Statement
 from sidecar.store.store import Store
 from sidecar.store.webhooks import for_webhook_pruning
+from sidecar.telemetry.events.webhooks import WebhooksListening
 from sidecar.telemetry.telemetry import Telemetry
-from sidecar.telemetry.webhook_events import WebhooksListening
 from sidecar.webhooks.finding import Finder
 from sidecar.webhooks.inbox import KNOWN_FOR, MAX_KNOWN, Inbox
 from sidecar.webhooks.rest import Rest, Sender
