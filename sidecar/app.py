@@ -23,6 +23,7 @@ from sidecar import __version__
 from sidecar.admin import admin_server
 from sidecar.book import EngineSilences, IncidentBook
 from sidecar.channels.transport import Transport
+from sidecar.config.addresses import listen_text
 from sidecar.config.model import Config, PagerDutyChannel, TailInput
 from sidecar.config.ruleset import ruleset_of
 from sidecar.core.advance import Engine
@@ -133,7 +134,7 @@ class App:
                     version=__version__,
                     inputs=len(self._config.inputs),
                     rules=len(self._config.rules),
-                    admin=f"http://{f'[{host}]' if ':' in (host := self.admin.host) else host}:{self.admin.port}",
+                    admin=f"http://{listen_text(self.admin.host, self.admin.port)}",
                 )
             )
             await self._serve()
@@ -384,4 +385,4 @@ class App:
 
 def _cannot_listen(section: str, host: str, port: int, error: OSError) -> str:
     reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-    return f"{section}.listen: cannot listen on {host}:{port}: {reason}"
+    return f"{section}.listen: cannot listen on {listen_text(host, port)}: {reason}"

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from sidecar.book import IncidentBook
+from sidecar.config.addresses import listen_text
 from sidecar.config.model import Webhooks
 from sidecar.core.advance import Engine
 from sidecar.core.times import DAY
@@ -74,8 +75,7 @@ class Receiver:
         """
         await self._inbox.restore()
         await self.server.start()
-        host = f"[{self.server.host}]" if ":" in self.server.host else self.server.host
-        self._telemetry.emit(WebhooksListening(address=f"{host}:{self.server.port}"))
+        self._telemetry.emit(WebhooksListening(address=listen_text(self.server.host, self.server.port)))
 
     async def run(self) -> None:
         """Work until cancelled."""
