@@ -5,7 +5,8 @@ stopped and rebuilt from its rows in between. It reads no clock; `now` is the wa
 time comes with the matches. Nothing in here waits, writes or sends.
 
 This is the engine's outside. What it remembers is in `ledger`; how a match is judged, what bounds the pages, who is
-told what and when an incident closes are in `judging`, `storms`, `telling` and `closing`.
+told what, when nobody is, who is told next, when an incident closes and what people do to it are in `judging`,
+`storms`, `telling`, `hushing`, `escalating`, `closing` and `people`.
 
 Invariants
 - Time comes first: timers due before a match's time fire before the match is judged.

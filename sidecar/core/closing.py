@@ -2,7 +2,7 @@
 
 Every source has a clock: the time of the last record of each batch, or the wall clock when there is nothing left to
 read. A timer belongs to the source of its incident's newest match and fires when that source's clock has passed it,
-but before a later match of the same source is judged. Storms and reminders follow the wall clock.
+but before a later match of the same source is judged. Storms, and what the watches decide, follow the wall clock.
 
 Invariants
 - An open incident that time can close has a timer on its source's clock, not later than the time at which it is due.

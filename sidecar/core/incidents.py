@@ -1,11 +1,11 @@
 """An incident: what one breach opened, and everything that later decisions and messages about it need.
 
     open ◀──▶ acknowledged        the table is in `people`
-      └──▶ resolved ◀──┘
+      └◀─▶ resolved ◀──┘
 
 An incident is a value that the engine changes in place and the store writes whole; it holds no secret, and all
 text in it is redacted. Times are nanoseconds since the epoch: `opened_at`, `first_seen`, `last_seen` and
-`resolved_at` are event times, `decided_at` is the wall clock.
+`resolved_at` are event times, `decided_at` and when people did something are the wall clock.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ error: two people may acknowledge the same incident, and PagerDuty sends everyth
     state         acknowledge    unacknowledge   resolve    reopen
     open          acknowledged   -               resolved   -
     acknowledged  -              open            resolved   -
-    resolved      -              -               -          open, unless its group has a newer one
+    resolved      -              -               -          open, unless its group has a newer one, its rule is gone,
+                                                            or it is a storm
 
 Invariants
 - Whoever was told of an incident hears what people do to it, except where they did it.

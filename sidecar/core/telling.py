@@ -1,8 +1,8 @@
 """Decides who is sent what about an incident, and when a pager has to wait.
 
 Invariants
-- A channel is sent one trigger for an incident (PagerDuty a second one at a rise to high urgency), and a resolve only
-  if it was sent a trigger.
+- A channel is sent one trigger for an incident, and a resolve only if it was sent a trigger. A pager is triggered again
+  at an escalation step that names it and when the incident is reopened, PagerDuty also at a rise to high urgency.
 - A pager is woken only for what is young enough: otherwise it waits in `deferred` for a younger match.
 - Nobody is told anything but acknowledgements and resolves while a silence or a mute window holds.
 - What an incident was told under (pager or not, routing key) stays with it, whatever becomes of the configuration.

@@ -15,9 +15,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-import msgspec
-
-from sidecar.channels.base import Channel
 from sidecar.channels.pagerduty import PagerDuty
 from sidecar.channels.transport import Transport
 from sidecar.config.secrets import Secret
@@ -32,6 +29,7 @@ from sidecar.delivery.courier import Courier, without_edit
 from sidecar.delivery.lanes import Lane, Queue
 from sidecar.delivery.ledger import Ledger
 from sidecar.delivery.limits import TokenBucket
+from sidecar.delivery.routes import Route
 from sidecar.store.store import Store
 from sidecar.telemetry import events
 from sidecar.telemetry.telemetry import Telemetry
@@ -41,15 +39,6 @@ CONCURRENT_ATTEMPTS = 4
 
 GONE_PER_MINUTE = 6000
 """Notifications a minute that are crossed out where their channel is no longer configured: nobody has to be spared."""
-
-
-class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """A channel with what the dispatcher needs to know of its configuration."""
-
-    channel: Channel
-    give_up_after: int
-    fallback_channel: str | None
-    events_per_minute: int
 
 
 class Dispatcher:

@@ -41,6 +41,18 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     body: Mapping[str, object] = {}
     """The members of a `POST`'s JSON object, if it has a body."""
 
+    def only(self, *members: str) -> None:
+        """Refuse a body with any other member. Raises `RefusedError`."""
+        if self.body.keys() - set(members):
+            raise RefusedError(400, f"expected no members{f' but {listed(members)}' if members else ''}")
+
+    def text(self, name: str, most: int) -> str:
+        """Return a member's text of at most so many characters; empty if it is not there. Raises `RefusedError`."""
+        value = self.body.get(name, "")
+        if not isinstance(value, str) or len(value) > most:
+            raise RefusedError(400, f"{name}: expected text of at most {most:,} characters")
+        return value
+
     def limit(self, most: int) -> int:
         """Return how many items the query asks for. Raises `RefusedError`."""
         text = self.query.get("limit")

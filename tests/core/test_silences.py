@@ -130,6 +130,15 @@ def test_reminders_and_rises_are_held_back_as_well() -> None:
     assert told(bench.wait(31 * MINUTE, idle=lambda _: False))[0] == ("trigger", "pagerduty")
 
 
+def test_word_of_a_pager_that_cannot_be_told_is_held_back_from_everybody_and_counted() -> None:
+    bench = Bench(a_rule(levels=frozenset({Level.FATAL}), channels=("pagerduty", "slack")))
+    bench.read(a_match(0, level=Level.FATAL))
+    silence(bench, "rule=rule", now=1)
+    held = bench.engine.fall_back(bench.incident.id, ["slack", "discord"], "refused", START + MINUTE)
+    assert held is not None
+    assert (told(held), suppressed(held)) == ([], {("silenced", "slack"): 1, ("silenced", "discord"): 1})
+
+
 def test_a_rise_beyond_the_level_that_is_silenced_is_told_at_once() -> None:
     bench = Bench(a_rule())
     silence(bench, "level=error")
