@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import getpass
 import os
 import ssl
 from collections.abc import Mapping
@@ -88,6 +89,14 @@ def find(args: argparse.Namespace, environment: Mapping[str, str]) -> Daemon:
         raise AskError(f"--url: {error}") from None
     given = environment.get(TOKEN_VARIABLE)
     return Daemon(url, token or (Secret(given) if given else None))
+
+
+def user() -> str:
+    """Return who asks, by the system's name for them; in a container that often has none, by their number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def get(daemon: Daemon, path: str, query: Mapping[str, str], kind: type[Answer]) -> Answer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import os
 import sys
@@ -67,7 +66,7 @@ def _run(args: argparse.Namespace, daemon: client.Daemon) -> None:
         found = client.get(daemon, "incidents", query, IncidentsAnswer)
         _print_json(found) if args.json else _list(found)
         return
-    path = f"incidents/{quote(args.id, safe='')}"
+    path = f"incidents/{quote(args.id, safe='', errors='surrogateescape')}"
     if args.action == "export":
         one = client.get(daemon, path, {}, IncidentAnswer)
         _write(_json(one) if args.json else draft(one), args.output)
@@ -76,7 +75,7 @@ def _run(args: argparse.Namespace, daemon: client.Daemon) -> None:
         one = client.get(daemon, path, {}, IncidentAnswer)
         _print_json(one) if args.json else _show(one)
         return
-    word = {"by": getpass.getuser() if args.by is None else args.by, "note": args.note or ""}
+    word = {"by": client.user() if args.by is None else args.by, "note": args.note or ""}
     done = client.post(daemon, f"{path}/{args.action}", word, DoneAnswer)
     if args.json:
         _print_json(done)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import os
 import sys
@@ -80,10 +79,11 @@ def _ask(args: argparse.Namespace, daemon: client.Daemon) -> SilencesAnswer | Si
         query = {} if args.state is None else {"state": args.state}
         return client.get(daemon, "silences", query, SilencesAnswer)
     if args.action == "expire":
-        return client.post(daemon, f"silences/{quote(args.what[0], safe='')}/expire", {}, SilenceAnswer)
+        name = quote(args.what[0], safe="", errors="surrogateescape")
+        return client.post(daemon, f"silences/{name}/expire", {}, SilenceAnswer)
     asked = {"duration": args.duration, "end": args.until, "start": args.start, "comment": args.comment}
     body = {name: value for name, value in asked.items() if value is not None}
-    by = getpass.getuser() if args.by is None else args.by
+    by = client.user() if args.by is None else args.by
     return client.post(daemon, "silences", {**body, "matchers": args.what, "by": by}, SilenceAnswer)
 
 

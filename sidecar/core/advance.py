@@ -147,7 +147,7 @@ class Engine:
     def silence(self, silence: Silence, now: int) -> Changes:
         """Take over somebody's silence, for which there is room, or a known one with another end."""
         self._hushing.add(silence)
-        self._hushing.reconsider(now)
+        self._hushing.reconsider(now, silence)
         self._closing.start_anew()
         self._closing.fire(WALL, now, now)
         return self._ledger.collect()

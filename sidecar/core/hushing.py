@@ -65,24 +65,29 @@ class Hushing:
 
     def of(self, incident: Incident, now: int) -> Peace | None:
         """Say why nobody is told of an incident now; None: somebody may be."""
-        spell = self._spell(incident, now)
-        if spell is None:
+        silences = self._speaking_of(incident, now)
+        first = self._spell(incident, silences, now)
+        if first is None:
             return None
-        first, until = spell, spell.until
+        until = first.until
         for _ in range(MAX_SPELLS):
-            following = self._spell(incident, until)
+            following = self._spell(incident, silences, until)
             if following is None:
                 break
             until = following.until
         return msgspec.structs.replace(first, until=until)
 
-    def reconsider(self, now: int) -> None:
-        """Silences or rules have changed: what is held back may be free sooner, or later."""
+    def reconsider(self, now: int, silence: Silence | None = None) -> None:
+        """Silences or rules have changed: what is held back may be free sooner, or later. `silence`: that one alone."""
         for incident in self._ledger.incidents.values():
             hush, escalation = incident.hush, incident.escalation
-            if hush is not None and hush.until > now:
+            waits = hush is not None and hush.until > now
+            stands = escalation is not None and escalation.held and escalation.due is not None and escalation.due > now
+            if not (waits or stands) or (silence is not None and not silence.fits(values_of(incident))):
+                continue
+            if hush is not None and waits:
                 incident.hush = msgspec.structs.replace(hush, until=self._free_at(incident, now))
-            if escalation is not None and escalation.held and escalation.due is not None and escalation.due > now:
+            if escalation is not None and stands:
                 incident.escalation = msgspec.structs.replace(escalation, due=self._free_at(incident, now))
             if (incident.hush, incident.escalation) != (hush, escalation):
                 self._ledger.mark(incident)
@@ -92,15 +97,18 @@ class Hushing:
         peace = self.of(incident, now)
         return now - 1 if peace is None else peace.until
 
-    def _spell(self, incident: Incident, now: int) -> Peace | None:
+    def _speaking_of(self, incident: Incident, now: int) -> list[Silence]:
+        """Return the silences that are not over and speak of an incident: they are matched once for a decision."""
+        lasting = [silence for silence in self.all() if silence.end > now]
+        if not lasting:
+            return []
+        values = values_of(incident)
+        return [silence for silence in lasting if silence.fits(values)]
+
+    def _spell(self, incident: Incident, silences: Iterable[Silence], now: int) -> Peace | None:
         """Return the silence or mute window that holds at a time: silences first, the one that ends last."""
-        values: dict[str, str] | None = None
-        found: Silence | None = None
-        for silence in self.all():
-            if silence.holds(now) and (found is None or (silence.end, silence.id) > (found.end, found.id)):
-                values = values_of(incident) if values is None else values
-                if silence.fits(values):
-                    found = silence
+        holding = (silence for silence in silences if silence.holds(now))
+        found = max(holding, key=lambda silence: (silence.end, silence.id), default=None)
         if found is not None:
             text = f"silenced by {found.by}" + (f": {found.comment}" if found.comment else "")
             return Peace(SuppressedReason.SILENCED, found.end, text)

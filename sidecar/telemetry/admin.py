@@ -23,6 +23,9 @@ from sidecar.telemetry.telemetry import Telemetry
 REQUEST_SECONDS: Final = 10.0
 """A client gets this long for its request line and headers: a scrape needs milliseconds."""
 
+STOP_SECONDS: Final = 1.0
+"""What is being answered gets this long when the daemon stops: together with its drain time it has 30."""
+
 MAX_HEADER_BYTES: Final = 8190
 SERVER_NAME: Final = "luminalog-sidecar"
 
@@ -87,6 +90,7 @@ class AdminServer:
             handle_signals=False,
             keepalive_timeout=REQUEST_SECONDS,
             lingering_time=0,
+            shutdown_timeout=STOP_SECONDS,
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
         )
