@@ -169,6 +169,7 @@ class People:
         incident.state = State.OPEN
         incident.resolved_at = incident.resolve_reason = incident.acknowledged_at = None
         incident.resolved_by = incident.cleared_by = ""
+        incident.known_over = ()
         incident.folded_into = None
         incident.reopened_at = now  # its quiet begins anew, or it would close again at once
         source = self._ledger.sources.setdefault(incident.source, SourceRow(clock=0))  # it may be forgotten by now

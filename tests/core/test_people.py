@@ -51,6 +51,7 @@ def test_pagerduty_is_not_told_what_was_done_there() -> None:
         ("acknowledge", "discord"),
     ]
     assert told(say(bench, Act.RESOLVE, via=Via.PAGERDUTY)) == [("resolve", "slack"), ("resolve", "discord")]
+    assert bench.closed()[0].known_over == ("pagerduty",)
 
 
 def test_both_alerts_of_an_incident_that_rose_are_acknowledged_and_resolved() -> None:
