@@ -53,14 +53,16 @@ class Hushing:
         known = self._ledger.silences
         return len(known) < MAX_SILENCES or any(silence.end <= now for silence in known.values())
 
-    def add(self, silence: Silence) -> None:
+    def add(self, silence: Silence, now: int) -> None:
         """Take over somebody's silence, for which there is room, or a known one with another end."""
         known = self._ledger.silences
         if silence.id not in known and len(known) >= MAX_SILENCES:
             oldest = min(known.values(), key=lambda one: (one.end, one.id))
             del known[oldest.id]
             self._ledger.changes.silences[oldest.id] = None
+        changed = {known.get(silence.id, silence), silence}
         known[silence.id] = silence
+        self._reconsider(now, changed)
         self._ledger.changes.silences[silence.id] = msgspec.msgpack.encode(silence)
 
     def of(self, incident: Incident, now: int) -> Peace | None:
@@ -77,13 +79,17 @@ class Hushing:
             until = following.until
         return msgspec.structs.replace(first, until=until)
 
-    def reconsider(self, now: int, silence: Silence | None = None) -> None:
-        """Silences or rules have changed: what is held back may be free sooner, or later. `silence`: that one alone."""
+    def reconsider(self, now: int) -> None:
+        """Silences or rules have changed: what is held back may be free sooner, or later."""
+        self._reconsider(now, None)
+
+    def _reconsider(self, now: int, changed: Iterable[Silence] | None) -> None:
+        """Look again at what is held back. `changed`: at what these speak of, only."""
         for incident in self._ledger.incidents.values():
             hush, escalation = incident.hush, incident.escalation
             waits = hush is not None and hush.until > now
             stands = escalation is not None and escalation.held and escalation.due is not None and escalation.due > now
-            if not (waits or stands) or (silence is not None and not silence.fits(values_of(incident))):
+            if not (waits or stands) or (changed is not None and not _any_fits(changed, incident)):
                 continue
             if hush is not None and waits:
                 incident.hush = msgspec.structs.replace(hush, until=self._free_at(incident, now))
@@ -116,3 +122,8 @@ class Hushing:
         ends = [] if state is None else [window.ends(now) for window in state.rule.mute]
         latest = max((end for end in ends if end is not None), default=None)
         return None if latest is None else Peace(SuppressedReason.MUTED, latest, "the rule is muted at this hour")
+
+
+def _any_fits(silences: Iterable[Silence], incident: Incident) -> bool:
+    values = values_of(incident)
+    return any(silence.fits(values) for silence in silences)

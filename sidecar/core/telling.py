@@ -180,6 +180,10 @@ class Telling:
     def remind(self, incident: Incident, now: int) -> None:
         """Tell channels that are no pagers that it is still open, and set the next time."""
         self.update(incident, now)
+        self.put_off(incident, now)
+
+    def put_off(self, incident: Incident, now: int) -> None:
+        """Set the time of the next reminder, for people who have just been told how it stands."""
         every = self._ledger.rules[incident.rule].rule.renotify
         incident.renotify = None if every is None else now + every
         self._ledger.mark(incident)
