@@ -132,6 +132,7 @@ def checked(matcher: Matcher) -> Matcher:
         raise MatcherError(f"expected a value of at most {MAX_VALUE_CHARACTERS:,} characters")
     if matcher.op in (Op.REGEX, Op.NOT_REGEX):
         try:
+            compile_regex(matcher.value)  # by itself: it must be whole, too
             _whole(matcher.value)
         except ValueError as error:
             raise MatcherError(f"expected a regular expression that RE2 takes: {error}") from None
