@@ -17,6 +17,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 
 from sidecar import __version__
@@ -40,7 +41,7 @@ from sidecar.overview import Overview, Running
 from sidecar.pipeline import BrokenPipelineError, Pipeline
 from sidecar.reloading import BrokenConfigError, Reloading
 from sidecar.store.database import StateError
-from sidecar.store.statements import for_positions, for_pruning, for_rejected, for_secrets
+from sidecar.store.statements import for_positions, for_pruning, for_rejected, for_secrets, is_pruned
 from sidecar.store.store import Store, Stored
 from sidecar.telemetry import events
 from sidecar.telemetry.defects import traced
@@ -51,6 +52,8 @@ MAX_HISTORY = 50_000
 """How many resolved incidents are kept: about 60 MB, and more than anyone looks through."""
 
 PRUNE_SECONDS = 3600.0
+PRUNE_PAUSE_SECONDS = 1.0
+"""Where there is more to forget at once, as when `retention` was shortened: pages go on in between."""
 
 PAGERDUTY = "pagerduty"
 """The channel that is created for rules with a key of their own."""
@@ -379,8 +382,12 @@ class App:
     async def _prune(self) -> None:
         while True:
             now = time.time_ns()
-            self._store.submit([*for_pruning(now - self._config.retention, MAX_HISTORY), *for_old_webhooks(now)])
-            await asyncio.sleep(PRUNE_SECONDS)
+            before = now - self._config.retention
+            await self._store.submit([*for_pruning(before, MAX_HISTORY), *for_old_webhooks(now)])
+            done = True
+            with contextlib.suppress(sqlite3.Error, StateError):
+                done = await self._store.read(partial(is_pruned, before=before, keep=MAX_HISTORY))
+            await asyncio.sleep(PRUNE_SECONDS if done else PRUNE_PAUSE_SECONDS)
 
 
 def _cannot_listen(section: str, host: str, port: int, error: OSError) -> str:

@@ -64,7 +64,7 @@ def _run(args: argparse.Namespace, daemon: client.Daemon) -> None:
         found = client.get(daemon, "incidents", query, IncidentsAnswer)
         print(json_text(found)) if args.json else _list(found)
         return
-    path = f"incidents/{quote(args.id, safe='')}"
+    path = f"incidents/{quote(args.id, safe='', errors='surrogateescape')}"
     if args.action == "export":
         one = client.get(daemon, path, {}, IncidentAnswer)
         _write(json_text(one) + "\n" if args.json else draft(one), args.output)

@@ -77,7 +77,8 @@ def _ask(args: argparse.Namespace, daemon: client.Daemon) -> SilencesAnswer | Si
         query = {} if args.state is None else {"state": args.state}
         return client.get(daemon, "silences", query, SilencesAnswer)
     if args.action == "expire":
-        return client.post(daemon, f"silences/{quote(args.what[0], safe='')}/expire", {}, SilenceAnswer)
+        name = quote(args.what[0], safe="", errors="surrogateescape")
+        return client.post(daemon, f"silences/{name}/expire", {}, SilenceAnswer)
     asked = {"duration": args.duration, "end": args.until, "start": args.start, "comment": args.comment}
     body = {name: value for name, value in asked.items() if value is not None}
     return client.post(daemon, "silences", {**body, "matchers": args.what, "by": client.author(args.by)}, SilenceAnswer)

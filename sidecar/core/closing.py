@@ -56,6 +56,12 @@ class Closing:
         self._silent: dict[str, set[str]] = {}
         """Ids of the incidents marked quiet, by source."""
 
+    def set_back(self, now: int) -> None:
+        """The wall clock was set back, or may have been: nobody waits for that much longer to be told."""
+        for incident in self._ledger.incidents.values():
+            self._escalating.bound(incident, now)
+        self.start_anew()
+
     def start_anew(self) -> None:
         """Set all timers: new settings may have moved them forward."""
         self.timers, self._silent = Timers(), {}

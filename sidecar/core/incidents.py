@@ -142,6 +142,8 @@ class Incident(msgspec.Struct, kw_only=True):
     acknowledged_at: int | None = None
     """Wall clock, the first time."""
     resolved_by: str = ""
+    known_over: tuple[str, ...] = ()
+    """Channels where a person closed it: they know, and are not told."""
     cleared_by: str = ""
     """The line of the record that said that it is over."""
     reopened_at: int | None = None

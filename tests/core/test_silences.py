@@ -156,6 +156,28 @@ def test_what_a_silence_held_back_is_told_within_the_page_limits_of_its_end() ->
     assert sum(incident.folded_into is not None for incident in bench.incidents) == 3
 
 
+def test_each_of_many_silences_is_matched_once_for_a_decision(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, looked = Bench(a_rule(), a_rule("other")), 0
+    bench.read(a_match(0, rule="other"))
+    for n in range(50):  # one after the other, without a gap
+        silence(bench, "rule=rule", start=n * HOUR, end=(n + 1) * HOUR, name=f"s{n}")
+    fits = Silence.fits
+
+    def counted(self: Silence, values: dict[str, str]) -> bool:
+        nonlocal looked
+        looked += 1
+        return fits(self, values)
+
+    monkeypatch.setattr(Silence, "fits", counted)
+    bench.read(a_match(MINUTE))
+    assert looked == 50
+    silence(bench, "rule=nobody", name="s50")
+    assert looked == 51
+    hush = next(one for one in bench.incidents if one.rule == "rule").hush
+    assert hush is not None
+    assert hush.until == START + 50 * HOUR
+
+
 def test_a_silence_speaks_only_of_what_its_matchers_fit() -> None:
     bench = Bench(a_rule(labels={"team": "{error_type} people"}))
     silence(bench, "team=~E[0-4] people", "error_type!=E3")
@@ -216,7 +238,9 @@ def test_matchers_are_written_as_alertmanager_s(text: str, expected: Matcher) ->
     assert parse_matcher(str(expected)) == expected
 
 
-@pytest.mark.parametrize("text", ["", "service", "=x", 'a="x', "a=~(", "a=~" + "x" * 1_001, "a b=c", 'a="x"y'])
+@pytest.mark.parametrize(
+    "text", ["", "service", "=x", 'a="x', "a=~(", "a=~x)|(y", "a=~" + "x" * 1_001, "a b=c", 'a="x"y']
+)
 def test_what_is_no_matcher_is_refused(text: str) -> None:
     with pytest.raises(MatcherError):
         parse_matcher(text)
