@@ -229,7 +229,9 @@ def test_matchers_are_written_as_alertmanager_s(text: str, expected: Matcher) ->
     assert parse_matcher(str(expected)) == expected
 
 
-@pytest.mark.parametrize("text", ["", "service", "=x", 'a="x', "a=~(", "a=~x)|(y", "a=~" + "x" * 1_001, "a b=c", 'a="x"y'])
+@pytest.mark.parametrize(
+    "text", ["", "service", "=x", 'a="x', "a=~(", "a=~x)|(y", "a=~" + "x" * 1_001, "a b=c", 'a="x"y']
+)
 def test_what_is_no_matcher_is_refused(text: str) -> None:
     with pytest.raises(MatcherError):
         parse_matcher(text)
