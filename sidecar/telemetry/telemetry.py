@@ -244,7 +244,7 @@ class Telemetry:
     def _count_suppressed(self, event: events.Suppressed) -> None:
         self.suppressed.labels(event.rule, event.reason).inc(event.notifications)
         if event.channel is not None:
-            self.notifications.labels(event.channel, Action.TRIGGER, SettledAs.SUPPRESSED).inc(event.notifications)
+            self.notifications.labels(event.channel, event.action, SettledAs.SUPPRESSED).inc(event.notifications)
 
     def _count_delivery(self, event: Event) -> None:
         match event:
