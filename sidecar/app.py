@@ -54,6 +54,7 @@ from sidecar.telemetry.admin import AdminServer, Component, Health
 from sidecar.telemetry.api import Api
 from sidecar.telemetry.defects import traced
 from sidecar.telemetry.incidents import everything_about, incident_endpoints
+from sidecar.telemetry.looplag import watch_loop
 from sidecar.telemetry.page import IncidentPages
 from sidecar.telemetry.rejections import rejected_endpoint
 from sidecar.telemetry.reporting import report_endpoint
@@ -216,6 +217,7 @@ class App:
             store = start("store", self._watch_store())
             config = start("config", self._follow_config())
             prune = start("prune", self._prune())
+            lag = start("loop lag", watch_loop(self._telemetry, time.monotonic))
             webhooks = [start("webhooks", self._webhooks.run())] if self._webhooks is not None else []
             self._move_positions()
             self._inputs.start(self._config.inputs)
@@ -226,7 +228,7 @@ class App:
                 await self._drain(pipeline, delivery)
             finally:
                 await self._inputs.halt()
-            for task in (pipeline, delivery, store, config, prune, *webhooks):
+            for task in (pipeline, delivery, store, config, prune, lag, *webhooks):
                 task.cancel()
 
     async def _guard(self, name: str, part: Coroutine[None, None, None]) -> None:
