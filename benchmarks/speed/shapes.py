@@ -51,7 +51,7 @@ def _message(rng: random.Random, level: str) -> str:
 def structured(
     rng: random.Random, at: int, level: str, *, message: str = "", groups: int = 0, number: int = -1
 ) -> dict[str, object]:
-    """Return a record as a dictionary. `groups`: spread errors over so many; `number`: into the group of that number."""
+    """Return a record. `groups`: spread errors over so many; `number`: into the group of that number."""
     record: dict[str, object] = {
         "timestamp": _iso(at),
         "level": level,
@@ -157,19 +157,24 @@ def klog(rng: random.Random, at: int, level: str) -> str:
     what = f'"Failed to sync pod" err="{_failure(rng)}"' if bad else f'"Synced pod" duration="{rng.random():.4f}s"'
     return (
         f"{KLOG[level]}{_time(at, '%m%d %H:%M:%S')}{rng.randrange(1000):03d} {rng.randrange(1, 99999):7d}"
-        f' controller.go:{rng.randrange(900)}] {what} pod="default/web-{rng.randrange(999)}" uid="{rng.getrandbits(64):x}"\n'
+        f' controller.go:{rng.randrange(900)}] {what} pod="default/web-{rng.randrange(999)}"'
+        f' uid="{rng.getrandbits(64):x}"\n'
     )
 
 
 def system(rng: random.Random, at: int, level: str) -> str:
     """What the services of one host write side by side: syslog, nginx, PostgreSQL, a kernel."""
-    host, pid, client = f"node-{rng.randrange(4)}", rng.randrange(300, 32000), f"10.0.{rng.randrange(9)}.{rng.randrange(250)}"
+    host, pid, client = (
+        f"node-{rng.randrange(4)}",
+        rng.randrange(300, 32000),
+        f"10.0.{rng.randrange(9)}.{rng.randrange(250)}",
+    )
     if level in ("error", "fatal"):
         nginx, postgres = ("error", "ERROR") if level == "error" else ("crit", "FATAL")
         if rng.random() < 0.5:
             return (
-                f"{_moment(at // 1000, '%Y/%m/%d %H:%M:%S')} [{nginx}] {pid}#{pid}: *{rng.randrange(10**6)} connect() failed"
-                f" (111: Connection refused) while connecting to upstream, client: {client}, server: shop\n"
+                f"{_moment(at // 1000, '%Y/%m/%d %H:%M:%S')} [{nginx}] {pid}#{pid}: *{rng.randrange(10**6)} connect()"
+                f" failed (111: Connection refused) while connecting to upstream, client: {client}, server: shop\n"
             )
         return f"{_time(at, '%Y-%m-%d %H:%M:%S')} UTC [{pid}] {postgres}:  {_failure(rng)}\n"
     kind, syslog = rng.random(), _moment(at // 1000, "%b %e %H:%M:%S")
@@ -182,7 +187,8 @@ def system(rng: random.Random, at: int, level: str) -> str:
     if kind < 0.8:
         return f"{syslog} {host} CRON[{pid}]: (root) CMD (test -x /usr/sbin/anacron || run-parts /etc/cron.hourly)\n"
     if kind < 0.9:
-        return f"{syslog} {host} kernel: [{at % 10**6}.{pid:06d}] docker0: port {pid % 9}(veth{pid:x}) entered blocking state\n"
+        port = f"docker0: port {pid % 9}(veth{pid:x})"
+        return f"{syslog} {host} kernel: [{at % 10**6}.{pid:06d}] {port} entered blocking state\n"
     return f"{_time(at, '%Y-%m-%d %H:%M:%S')} UTC [{pid}] LOG:  checkpoint complete: wrote {pid} buffers (1.2%)\n"
 
 

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
+
 from benchmarks.speed.corpus import Corpora
 from benchmarks.speed.shapes import SHAPES, Shape
-
 from sidecar.core.decode.base import DecodeOptions
 from sidecar.core.decode.stream import Stream
 from sidecar.core.levels import Level
