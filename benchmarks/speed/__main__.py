@@ -26,10 +26,11 @@ from benchmarks.speed.latency import latency
 from benchmarks.speed.limits import loop_lag, memory, quiet_groups
 from benchmarks.speed.measuring import Bar, bars_table, machine
 from benchmarks.speed.peers import missing
+from benchmarks.speed.profile import profile
 from benchmarks.speed.writing import replace_block
 
-BLOCKS = ("machine", "bars", "shapes", "latency", "memory", "growth")
-PARTS = ("files", "intake", "storm", "small", "lag", "memory", "groups", "latency", "growth")
+BLOCKS = ("machine", "bars", "shapes", "latency", "memory", "profile", "growth")
+PARTS = ("files", "intake", "storm", "small", "lag", "memory", "groups", "latency", "profile", "growth")
 
 
 def main() -> None:
@@ -86,6 +87,8 @@ def measured(corpora: Corpora, rounds: int, only: frozenset[str]) -> tuple[list[
     if "latency" in only:
         more, blocks["latency"] = latency(corpora)
         bars += more
+    if "profile" in only:
+        blocks["profile"] = profile(corpora)
     if "growth" in only:
         blocks["growth"] = growth(corpora, rounds)
     return bars, blocks

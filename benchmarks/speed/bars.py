@@ -53,15 +53,18 @@ class Bars:
         measured = measure("read_files", lambda state: made(state=state), self._directory, exact=exact)
         peers.agree("pipeline", measured["matches"], corpus.wanted)
         self._incidents = (measured["incidents"], measured["digest"])
+        self._decoded = measured["decoded"] / corpus.records
         return measured["seconds"]
 
-    def same_incidents(self, corpus: Corpus, form: str) -> None:
-        """Raise if preselecting lines changes any incident."""
+    def checked(self, corpus: Corpus, form: str) -> str:
+        """Return which part of the records is decoded. Raises if preselecting lines changes any incident."""
         self.pipeline(corpus, form)
-        preselected = self._incidents
-        self.pipeline(corpus, form, exact=True)
-        if preselected != self._incidents:
-            raise peers.DisagreementError(f"{corpus.shape.name}: {preselected} is not {self._incidents}")
+        preselected, decoded = self._incidents, self._decoded
+        if has_prefilter():
+            self.pipeline(corpus, form, exact=True)
+            if preselected != self._incidents:
+                raise peers.DisagreementError(f"{corpus.path.stem}: {preselected} is not {self._incidents}")
+        return f"{decoded:.1%}"
 
     def files(self) -> tuple[list[Bar], str]:
         """Measure every shape; return the rows about files, and a table of all shapes."""
@@ -85,9 +88,7 @@ class Bars:
                 ):
                     if way in seconds:
                         against[name].append(ratio(seconds[way], ours, shape.name))
-            rows.append(self._row(shape, corpus, seconds, auto))
-            if has_prefilter():
-                self.same_incidents(corpus, "auto")
+            rows.append(self._row(shape, corpus, seconds, auto, self.checked(corpus, "auto")))
         json_declared = "whole pipeline with store, JSON with a declared level key, against "
         bars = [
             Bar(json_declared + "Python's own read-and-count-newlines", 0.5, 0.65, against["newlines"]),
@@ -111,6 +112,7 @@ class Bars:
             "bytes a line",
             "newlines MB/s",
             "auto MB/s",
+            "decoded",
             "thousand lines/s",
             "auto against newlines",
             "spread",
@@ -133,7 +135,9 @@ class Bars:
                 ways["mtail"] = partial(peers.mtail, corpus)
         return ways
 
-    def _row(self, shape: Shape, corpus: Corpus, seconds: dict[str, list[float]], auto: Figure) -> list[str]:
+    def _row(
+        self, shape: Shape, corpus: Corpus, seconds: dict[str, list[float]], auto: Figure, decoded: str
+    ) -> list[str]:
         def speed(way: str) -> float:
             return corpus.size / 1e6 / figure(seconds[way]).median
 
@@ -141,7 +145,7 @@ class Bars:
         declared = f"{speed(DECLARED):,.0f}" if DECLARED in seconds else ""
         return [
             shape.name, f"{corpus.size / corpus.lines:.0f}", f"{speed(NEWLINES):,.0f}", f"{speed(AUTO):,.0f}",
-            f"{lines:,.0f}", auto.text(".3f"), auto.spread(".3f"), declared,
+            decoded, f"{lines:,.0f}", auto.text(".3f"), auto.spread(".3f"), declared,
         ]  # fmt: skip
 
     def storm(self) -> Bar:
@@ -153,8 +157,7 @@ class Bars:
         seconds = interleaved(
             {name: partial(self.pipeline, corpus, "json", rules) for name, rules in ways.items()}, self._rounds
         )
-        if has_prefilter():
-            self.same_incidents(corpus, "json")
+        self.checked(corpus, "json")
         return Bar(
             "every line matches, ≤ 100 groups, through rules, windows and store",
             200_000, 350_000, [figure([records / one for one in seconds[name]], name) for name in ways],

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from benchmarks.speed.sampling import Sampler
 from benchmarks.speed.settings import ERRORS
 from sidecar.app import App, Signals
 from sidecar.config.load import load
@@ -102,6 +103,18 @@ async def read_files(file: Path) -> Measured:
         seconds += await parts.read(tail)
     await parts.store.close()
     return {"seconds": seconds, **parts.counted(), **_incidents(parts.state)}
+
+
+async def profile(file: Path) -> Measured:
+    """Return where the processor's time goes while all files are read, by module."""
+    parts = Parts(file)
+    sampler = Sampler()
+    for tail in parts.config.inputs:
+        assert isinstance(tail, TailInput)
+        await parts.read(tail)
+    shares = sampler.shares()
+    await parts.store.close()
+    return shares
 
 
 def _incidents(state: Path) -> Measured:
@@ -202,6 +215,8 @@ def run(what: str, file: Path, total: float) -> Measured:
         match what:
             case "read_files":
                 return runner.run(read_files(file))
+            case "profile":
+                return runner.run(profile(file))
             case "groups":
                 return runner.run(groups(file))
             case "loop_lag":

@@ -24,7 +24,7 @@ from sidecar.standin.server import StandIn
 
 SAMPLES = 300
 IDLE_PAUSE = 0.05
-BUSY_PAUSE = 0.02
+BUSY_PAUSE = 0.01
 OFTEN, SELDOM = 0.05, 0.5
 """Seconds between looks at the daemon's metrics, before it has begun to read and while we measure: a look costs it."""
 
