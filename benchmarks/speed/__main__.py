@@ -27,10 +27,11 @@ from benchmarks.speed.limits import loop_lag, memory, quiet_groups
 from benchmarks.speed.measuring import Bar, bars_table, machine
 from benchmarks.speed.peers import missing
 from benchmarks.speed.profile import profile
+from benchmarks.speed.tried import tried
 from benchmarks.speed.writing import replace_block
 
-BLOCKS = ("machine", "bars", "shapes", "latency", "memory", "profile", "growth")
-PARTS = ("files", "intake", "storm", "small", "lag", "memory", "groups", "latency", "profile", "growth")
+BLOCKS = ("machine", "bars", "shapes", "latency", "memory", "profile", "growth", "tried")
+PARTS = ("files", "intake", "storm", "small", "lag", "memory", "groups", "latency", "profile", "growth", "tried")
 
 
 def main() -> None:
@@ -91,6 +92,8 @@ def measured(corpora: Corpora, rounds: int, only: frozenset[str]) -> tuple[list[
         blocks["profile"] = profile(corpora)
     if "growth" in only:
         blocks["growth"] = growth(corpora, rounds)
+    if "tried" in only:
+        blocks["tried"] = tried(corpora, rounds)
     return bars, blocks
 
 
