@@ -45,6 +45,8 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="file whose generated blocks are replaced")
     parser.add_argument("--readme", type=Path, help="file that quotes the table of bars")
     args = parser.parse_args()
+    if (args.write or args.readme) and set(args.only) != set(PARTS):
+        parser.error("--write and --readme renew figures of one run: they go with all parts")
     load = os.getloadavg()[0]
     pin(OTHER)
     corpora = Corpora(args.directory, args.megabytes)
