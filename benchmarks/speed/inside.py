@@ -33,6 +33,7 @@ from sidecar.inputs.tail import TailFiles
 from sidecar.inputs.tail.report import TailReport
 from sidecar.pipeline import Pipeline
 from sidecar.store.store import DATABASE_NAME, Store
+from sidecar.telemetry.events import Event, Read
 from sidecar.telemetry.telemetry import Telemetry
 
 Measured = dict[str, float]
@@ -169,25 +170,34 @@ SAMPLE_SECONDS = 0.001
 """As often as uvloop's timers can."""
 
 
+class Reading(Telemetry):
+    """Knows how much was read without looking through every metric."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def emit(self, event: Event) -> None:
+        if isinstance(event, Read):
+            self.bytes += event.bytes
+        super().emit(event)
+
+
 async def loop_lag(file: Path, total: float) -> Measured:
     """Run the whole daemon until it has read `total` bytes; return how late its loop was."""
-    signals, telemetry = Signals(), Telemetry()
+    signals, telemetry = Signals(), Reading()
     app = App(file, {}, telemetry, signals)
-    names = [one.name for one in _config(file)]
     lags: list[float] = []
-
-    def read() -> float:
-        return sum(telemetry.value("luminalog_input_bytes_total", input=name) for name in names)
 
     async def sample() -> None:
         while True:
             before = time.perf_counter()
             await asyncio.sleep(SAMPLE_SECONDS)
             now = time.perf_counter()
-            if read() >= total:
+            if telemetry.bytes >= total:
                 signals.stop.set()
                 return
-            if read():
+            if telemetry.bytes:
                 lags.append(max(0.0, now - before - SAMPLE_SECONDS))
 
     sampling = asyncio.create_task(sample())
@@ -201,12 +211,6 @@ async def loop_lag(file: Path, total: float) -> Measured:
         "p999": lags[len(lags) * 999 // 1000],
         "max": lags[-1],
     }
-
-
-def _config(file: Path) -> list[TailInput]:
-    config = load(file, {}).config
-    assert config is not None
-    return [one for one in config.inputs if isinstance(one, TailInput)]
 
 
 def run(what: str, file: Path, total: float) -> Measured:
