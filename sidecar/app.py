@@ -45,6 +45,7 @@ from sidecar.store.statements import for_positions, for_pruning, for_rejected, f
 from sidecar.store.store import Store, Stored
 from sidecar.telemetry import events
 from sidecar.telemetry.defects import traced
+from sidecar.telemetry.looplag import watch_loop
 from sidecar.telemetry.telemetry import Telemetry
 from sidecar.webhooks.receiver import Receiver, for_old_webhooks
 
@@ -155,6 +156,7 @@ class App:
             store = start("store", self._outage.watch())
             config = start("config", self._reloading.follow())
             prune = start("prune", self._prune())
+            lag = start("loop lag", watch_loop(self._telemetry, time.monotonic))
             webhooks = [start("webhooks", self._webhooks.run())] if self._webhooks is not None else []
             self._move_positions()
             self._inputs.start(self._config.inputs)
@@ -165,7 +167,7 @@ class App:
                 await self._drain(pipeline, delivery)
             finally:
                 await self._inputs.halt()
-            for task in (pipeline, delivery, store, config, prune, *webhooks):
+            for task in (pipeline, delivery, store, config, prune, lag, *webhooks):
                 task.cancel()
 
     async def _guard(self, name: str, part: Coroutine[None, None, None]) -> None:
