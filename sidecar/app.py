@@ -499,6 +499,7 @@ class App:
         now = time.time_ns()
         states = Counter((incident.rule, incident.state) for incident in self._engine.open_incidents())
         unsettled = self._dispatcher.unsettled()
+        trouble = self._inputs.trouble()
         return Gauges(
             rules={
                 rule: RuleGauge(
@@ -514,6 +515,7 @@ class App:
                 for name in self._config.channels
                 for count, oldest in (unsettled.get(name, (0, None)),)
             },
+            inputs={one.name: trouble.get(one.name) == "" for one in self._config.inputs},
             silences=sum(silence.holds(now) for silence in self._engine.silences()),
             store_healthy=self._store.health.failing_since is None,
             config_ok=self._last_reload_ok,
