@@ -59,6 +59,11 @@ def dashboard_queries() -> Iterator[tuple[str, str]]:
         yield annotation["name"], filled(annotation["expr"])
 
 
+def documented_queries() -> list[str]:
+    """Return the queries that docs/prometheus.md gives."""
+    return re.findall(r"```promql\n(.*?)\n```", (ROOT / "docs" / "prometheus.md").read_text(), re.DOTALL)
+
+
 def selectors(query: str) -> list[str]:
     """Return what a query selects, each a metric with its matchers."""
     return re.findall(r"\b(?:luminalog_\w+|process_\w+|up\b)(?:\{[^}]*\})?", query)
