@@ -127,6 +127,7 @@ class Overview:
         now = running.now
         states = Counter((incident.rule, incident.state) for incident in self._engine.open_incidents())
         unsettled = self._dispatcher.unsettled()
+        trouble = self._inputs.trouble()
         return Gauges(
             rules={
                 rule: RuleGauge(
@@ -142,6 +143,7 @@ class Overview:
                 for name in running.config.channels
                 for count, oldest in (unsettled.get(name, (0, None)),)
             },
+            inputs={one.name: trouble.get(one.name) == "" for one in running.config.inputs},
             silences=sum(silence.holds(now) for silence in self._engine.silences()),
             store_healthy=self._store.health.failing_since is None,
             config_ok=running.file_ok,

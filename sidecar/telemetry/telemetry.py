@@ -72,6 +72,8 @@ class Gauges(msgspec.Struct, frozen=True):
     store_healthy: bool
     config_ok: bool
     silences: int = 0
+    inputs: dict[str, bool] = {}
+    """Whether each runs and can read."""
 
 
 class Telemetry:
@@ -235,6 +237,8 @@ class Telemetry:
             case events.ConnectionRefused():
                 self.connections_refused.labels(event.input).inc()
             case events.InputStopped() | events.InputCrashed():
+                if isinstance(event, events.InputCrashed):
+                    self.failures.labels(event.input).inc()
                 for gauge in (self.lag, self.files, self.unreadable):
                     gauge.labels(event.input).set(0)
             case events.Discarded():
@@ -298,7 +302,10 @@ class Telemetry:
         for channel, waiting in now.outbox.items():
             outbox.add_metric([channel], waiting.notifications)
             oldest.add_metric([channel], waiting.oldest_seconds)
-        yield from (windows, groups, incidents, outbox, oldest)
+        running = GaugeMetricFamily("luminalog_input_running", "Whether it runs and can read", labels=["input"])
+        for name, runs in now.inputs.items():
+            running.add_metric([name], runs)
+        yield from (windows, groups, incidents, outbox, oldest, running)
         yield GaugeMetricFamily(
             "luminalog_config_last_reload_successful", "Whether the file on disk is what runs", value=now.config_ok
         )
