@@ -104,7 +104,7 @@ def about(args: argparse.Namespace, load: float) -> str:
     lines = [
         machine(args.directory, load),
         f"Measured on {datetime.now(UTC):%Y-%m-%d}, {args.megabytes:g} MB of each shape, {args.rounds} rounds",
-        "Lines are preselected with hyperscan" if has_prefilter() else "Nothing preselects lines: every one is parsed",
+        "hyperscan preselects lines" if has_prefilter() else "Nothing preselects lines: every one is parsed",
     ]
     absent = missing("rg", "jq", "mtail")
     if absent:

@@ -91,7 +91,7 @@ class Bars:
             rows.append(self._row(shape, corpus, seconds, auto, self.checked(corpus, "auto")))
         json_declared = "whole pipeline with store, JSON with a declared level key, against "
         bars = [
-            Bar(json_declared + "Python's own read-and-count-newlines", 0.5, 0.65, against["newlines"]),
+            Bar(json_declared + "Python's own read-and-count-newlines", 0.5, 0.65, against["newlines"], form=".3f"),
             Bar(
                 "same, against `rg -i 'error\\|fatal'` piped into `jq`",
                 1.5, 2, against["rg"], form=".1f", why_not=f"{no_rg} is not installed",
@@ -100,7 +100,7 @@ class Bars:
             Bar(
                 "whole pipeline, `format: auto`, nothing declared, JSON-bearing shapes, against "
                 "read-and-count-newlines",
-                0.35, 0.5, against["auto"],
+                0.35, 0.5, against["auto"], form=".3f",
             ),
             Bar(
                 "whole pipeline, JSON with a declared level key, against mtail, same question",

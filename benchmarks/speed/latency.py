@@ -23,8 +23,10 @@ from benchmarks.speed.shapes import SHAPES
 from sidecar.standin.server import StandIn
 
 SAMPLES = 300
-IDLE_PAUSE = 0.05
-BUSY_PAUSE = 0.01
+PAUSE_SECONDS = 0.05
+"""Between lines: far from what deliveries can take, so that no line waits for the one before, and short enough that a
+backlog of some seconds sees enough of them."""
+
 OFTEN, SELDOM = 0.05, 0.5
 """Seconds between looks at the daemon's metrics, before it has begun to read and while we measure: a look costs it."""
 
@@ -69,14 +71,14 @@ class _Run:
         if number in self._written:
             self.seconds.append(time.perf_counter() - self._written.pop(number))
 
-    async def take(self, samples: int, pause: float, more: Callable[[], bool]) -> None:
+    async def take(self, samples: int, more: Callable[[], bool]) -> None:
         """Write lines, with pauses that fall out of step with any timer, and wait until all have arrived."""
         for number in range(samples):
             if not more():
                 break
             self._written[f"n{number}"] = time.perf_counter()
             self._log.write(_line(number))
-            await asyncio.sleep(pause * (0.6 + (number * 37 % 80) / 100))
+            await asyncio.sleep(PAUSE_SECONDS * (0.6 + (number * 37 % 80) / 100))
         until = time.monotonic() + LATE_SECONDS
         while self._written and time.monotonic() < until:
             await asyncio.sleep(0.02)
@@ -100,7 +102,7 @@ async def _measure(corpora: Corpora, backlog: list[Path]) -> list[float]:
         try:
             run = _Run(stand_in, daemon.directory / "live.log")
             if not backlog:
-                await run.take(SAMPLES, IDLE_PAUSE, lambda: True)
+                await run.take(SAMPLES, lambda: True)
                 return run.seconds
             total = sum(path.stat().st_size for path in backlog)
             begun, over = asyncio.Event(), asyncio.Event()
@@ -116,7 +118,7 @@ async def _measure(corpora: Corpora, backlog: list[Path]) -> list[float]:
 
             watching = asyncio.create_task(watch())
             await begun.wait()
-            await run.take(SAMPLES, BUSY_PAUSE, lambda: not over.is_set())
+            await run.take(SAMPLES, lambda: not over.is_set())
             over.set()
             await watching
             return run.seconds
