@@ -48,7 +48,7 @@ keep it from starting.
 {{- /* The pod may have no fsGroup: only the sidecar mounts it, so all of that container may read it. */}}
 {{ include "luminalog-sidecar.secretsVolume" (dict "context" . "name" "luminalog-secrets" "mode" "0444") }}
 - name: luminalog-state
-  {{- toYaml .Values.sidecar.stateVolume | nindent 2 }}
+  {{- default (dict "emptyDir" (dict "sizeLimit" "1Gi")) .Values.sidecar.stateVolume | toYaml | nindent 2 }}
 - name: luminalog-tmp
   emptyDir:
     sizeLimit: 64Mi
