@@ -142,7 +142,7 @@ def _pairs(row: Mapping[str, int]) -> set[tuple[tuple[str, int], tuple[str, int]
     return set(itertools.combinations(row.items(), 2))  # type: ignore[arg-type]
 
 
-class Strict(yaml.SafeLoader):
+class Strict(yaml.CSafeLoader):
     """Refuses what Kubernetes refuses: the same key twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

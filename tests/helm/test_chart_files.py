@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -74,34 +73,3 @@ def test_the_archive_holds_no_more_than_a_release_can(tmp_path: Path) -> None:
         names = {one["name"] for one in chart.files}
         assert {"README.md"} <= names
         assert {path.name for path in (CHART / "files" / "prometheus").iterdir()} <= {Path(name).name for name in names}
-
-
-def test_the_pod_of_the_test_says_who_is_not_ready(tmp_path: Path) -> None:
-    """Its script is run here, against a listener that answers as the daemon does."""
-    import subprocess
-    import threading
-    from http.server import BaseHTTPRequestHandler, HTTPServer
-
-    answers = [200, 503]
-
-    class Ready(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(answers.pop(0) if self.path == "/readyz" else 404)
-            self.end_headers()
-            self.wfile.write(b'{"inputs": "reason"}')
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    reach = next(one for one in render().one("Pod")["spec"]["containers"] if one["name"] == "reach")
-    with HTTPServer(("127.0.0.1", 0), Ready) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        port = str(server.server_port)
-        command = [sys.executable, *reach["command"][1:3], "127.0.0.1", port]
-        ready = subprocess.run([*command, port], capture_output=True, text=True)
-        not_ready = subprocess.run(command, capture_output=True, text=True)
-        server.shutdown()
-    assert (ready.returncode, not_ready.returncode) == (0, 1), ready.stderr
-    assert f"127.0.0.1 {port} is open" in ready.stdout
-    assert "127.0.0.1 is not ready" in not_ready.stderr
-    assert "reason" in not_ready.stderr

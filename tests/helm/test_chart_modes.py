@@ -90,8 +90,8 @@ def test_the_daemonset_reads_the_node_s_logs_and_writes_only_its_own_directory()
 def test_its_state_directory_is_made_its_own_by_root_without_capabilities() -> None:
     rendered = render({"mode": "daemonset"})
     (prepare,) = rendered.pod["spec"]["initContainers"]
-    assert prepare["command"] == ["sh", "-c", "chgrp 65532 /state && chmod 0770 /state"]
-    assert (prepare["securityContext"]["runAsUser"], prepare["securityContext"]["runAsGroup"]) == (0, 65532)
+    assert prepare["command"] == ["sh", "-c", "chgrp 10001 /state && chmod 0770 /state"]
+    assert (prepare["securityContext"]["runAsUser"], prepare["securityContext"]["runAsGroup"]) == (0, 10001)
     assert [mount["name"] for mount in prepare["volumeMounts"]] == ["state"]
     assert "initContainers" not in render({"mode": "daemonset", "daemonset": {"prepareState": False}}).pod["spec"]
 
@@ -225,7 +225,8 @@ def test_a_service_monitor_scrapes_the_admin_port(mode: str) -> None:
     monitor = rendered.one("ServiceMonitor")
     assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
-    assert monitor["spec"]["endpoints"] == [{"port": "admin", "path": "/metrics", "interval": "15s"}]
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert (endpoint["port"], endpoint["path"], endpoint["interval"]) == ("admin", "/metrics", "15s")
     assert "admin" in [port["name"] for port in rendered.one("Service")["spec"]["ports"]]
 
 

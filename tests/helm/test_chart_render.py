@@ -115,6 +115,8 @@ def pods_have_no_rights(rendered: Rendered) -> None:
     for pod in rendered.pods:
         assert pod["spec"]["automountServiceAccountToken"] is False
         assert not {"hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"} & pod["spec"].keys()
+        kinds = {kind for volume in pod["spec"]["volumes"] for kind in volume} - {"name"}
+        assert rendered.all("DaemonSet") or "hostPath" not in kinds, "outside of what `restricted` allows"
         assert pod["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         for container in containers(pod):
             context = {**pod["spec"]["securityContext"], **container["securityContext"]}
