@@ -192,7 +192,7 @@ class Rendered:
     @property
     def config_map(self) -> Document:
         """The one with the program's configuration."""
-        (found,) = (one for one in self.all("ConfigMap") if "luminalog-sidecar.json" in one["data"])
+        (found,) = (one for one in self.all("ConfigMap") if "sidecar.json" in one["data"])
         return found
 
     def secrets(self) -> dict[str, str]:
@@ -212,7 +212,7 @@ class Rendered:
             (directory / folder).mkdir(parents=True, exist_ok=True)
             for name, text in files.items():
                 (directory / folder / name).write_text(text.replace(etc, str(directory)))
-        return load(directory / "config" / "luminalog-sidecar.json", {"CLUSTER": "east"})
+        return load(directory / "config" / "sidecar.json", {"CLUSTER": "east"})
 
 
 def containers(pod: Document) -> list[Document]:

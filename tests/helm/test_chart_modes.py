@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from chart_kit import CHART, MODES, ROOT, SECRETS, Values, containers, merged, render, rendered_anew
+from chart_kit import MODES, ROOT, SECRETS, Values, containers, merged, render, rendered_anew
 
 from sidecar import __version__
 from sidecar.config.model import HttpInput, TailInput
@@ -134,8 +134,14 @@ def test_inputs_of_the_values_replace_those_of_the_mode(mode: str, tmp_path: Pat
 def test_the_image_s_tag_is_the_program_s_version_unless_it_is_given(image: Values, expected: str) -> None:
     rendered = render({"image": image})
     assert {one["image"] for pod in rendered.pods for one in containers(pod)} == {expected}
-    metadata = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    assert metadata["appVersion"] == __version__
+
+
+@pytest.mark.parametrize("mode", ["target", "daemonset"])
+def test_a_cluster_may_choose_the_user_itself(mode: str) -> None:
+    rendered = render({"mode": mode, "securityContext": {"runAsUser": None, "runAsGroup": None}})
+    assert not {"runAsUser", "runAsGroup"} & rendered.daemon["securityContext"].keys()
+    assert not {"runAsUser", "fsGroup"} & rendered.pod["spec"]["securityContext"].keys()
+    assert rendered.daemon["securityContext"]["runAsNonRoot"] is True
 
 
 CHANGES: dict[str, Values] = {
@@ -267,6 +273,6 @@ def test_fluent_bit_s_example_finds_the_target(tmp_path: Path) -> None:
     service = rendered.one("Service")
     assert output["host"] == f"{service['metadata']['name']}.{service['metadata']['namespace']}.svc"
     assert output["port"] in [port["port"] for port in service["spec"]["ports"] if port["name"] == "ingest"]
-    http = json.loads(rendered.config_map["data"]["luminalog-sidecar.json"])["inputs"][0]
+    http = json.loads(rendered.config_map["data"]["sidecar.json"])["inputs"][0]
     assert output["header_tag"] == http["tag_header"]
     assert output["tls"] is ("tls_cert" in http)

@@ -36,7 +36,7 @@ KEY = "0123456789abcdef0123456789abcdef"
         ({"secrets": {"values": {"admin-token": ""}}}, "/secrets/values/admin-token"),
         ({"secrets": {"values": {"a/b": "x"}}}, "'a/b'"),
         ({"rulesFiles": {"rules.txt": "x"}}, "'rules.txt'"),
-        ({"rulesFiles": {"luminalog-sidecar.json": "{}"}}, "/rulesFiles"),
+        ({"rulesFiles": {"sidecar.json": "{}"}}, "/rulesFiles"),
         ({"networkPolicy": {"ingestFrom": {}}}, "/networkPolicy/ingestFrom"),
         # What is wrong in the program's own configuration.
         ({"config": {"chanels": {}}}, "'chanels'"),

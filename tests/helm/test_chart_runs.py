@@ -31,7 +31,7 @@ async def running(tmp_path: Path) -> AsyncIterator[tuple[Rendered, Path]]:
     values = {"listenAddress": "127.0.0.1", "ports": {"ingest": ingest, "admin": admin}, "secrets": {"values": SECRETS}}
     rendered = render(values)
     rendered.config(tmp_path, {})
-    file = tmp_path / "config" / "luminalog-sidecar.json"
+    file = tmp_path / "config" / "sidecar.json"
     file.write_text(file.read_text().replace("/var/lib/luminalog-sidecar", str(tmp_path / "var")))
     assert rendered.daemon["command"] == ["luminalog-sidecar"]
     arguments = [argument.replace("/etc/luminalog-sidecar", str(tmp_path)) for argument in rendered.daemon["args"]]
@@ -130,7 +130,7 @@ def test_every_example_of_a_configuration_can_stand_under_config(path: Path) -> 
     for key in ("admin", "state_dir", "webhooks"):
         config.pop(key, None)
     rendered = render({"config": config})
-    written = json.loads(rendered.config_map["data"]["luminalog-sidecar.json"])
+    written = json.loads(rendered.config_map["data"]["sidecar.json"])
     assert {key: written[key] for key in config} == config
 
 

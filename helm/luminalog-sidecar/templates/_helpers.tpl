@@ -58,7 +58,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 
 {{- define "luminalog-sidecar.configFile" -}}
-/etc/luminalog-sidecar/config/luminalog-sidecar.json
+/etc/luminalog-sidecar/config/sidecar.json
 {{- end }}
 
 {{/* The Secret with what the values give: the user's own, or the one that is created. Empty: there is none. */}}

@@ -88,8 +88,10 @@ spec:
   {{- end }}
   securityContext:
     runAsNonRoot: true
-    fsGroup: {{ $.Values.securityContext.runAsGroup }}
+    {{- with $.Values.securityContext.runAsGroup }}
+    fsGroup: {{ . }}
     fsGroupChangePolicy: OnRootMismatch
+    {{- end }}
     {{- if $daemonset }}
     # Runtimes give container logs to group 0, which may read them.
     supplementalGroups: [0]
@@ -102,7 +104,7 @@ spec:
     - name: prepare-state
       image: {{ include "luminalog-sidecar.image" $ }}
       imagePullPolicy: {{ $.Values.image.pullPolicy }}
-      command: [sh, -c, "chgrp {{ $.Values.securityContext.runAsGroup }} /state && chmod 0770 /state"]
+      command: [sh, -c, "chgrp {{ default 0 $.Values.securityContext.runAsGroup }} /state && chmod 0770 /state"]
       resources:
         requests:
           cpu: 10m
@@ -112,7 +114,7 @@ spec:
       securityContext:
         runAsNonRoot: false
         runAsUser: 0
-        runAsGroup: {{ $.Values.securityContext.runAsGroup }}
+        runAsGroup: {{ default 0 $.Values.securityContext.runAsGroup }}
         allowPrivilegeEscalation: false
         readOnlyRootFilesystem: true
         capabilities:
