@@ -73,8 +73,9 @@ $(FUZZ): $(DEV)
 fuzz: $(FUZZ) ## every decoder against arbitrary bytes, for SECONDS in all; findings are kept in fuzz/out/findings
 	$(BIN)/python -m fuzz --seconds $(SECONDS) $(ARGS)
 
-docs: $(DEV) ## what is generated: the tables of the configuration page, the README's picture, the dashboard
+docs: $(DEV) ## what is generated: the tables of the configuration page, parts of the Helm chart, the dashboard, the README's picture
 	$(BIN)/python -m sidecar.config.reference docs/configuration.md
+	$(BIN)/python helm/generate.py
 	$(BIN)/python docs/picture.py docs/demo.svg
 	$(BIN)/python config/grafana/dashboard.py config/grafana/luminalog-sidecar.json
 

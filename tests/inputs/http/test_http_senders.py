@@ -185,8 +185,8 @@ def test_no_example_sends_the_log_of_what_sends_it() -> None:
     assert [bool(re.search(pattern, unit)) for unit in units] == [True, True, False, False]
     tail = next(options for kind, options in modern((FLUENT_BIT / "kubernetes.yaml").read_text()) if kind == "input")
     assert [Path(path).name for path in tail["exclude_path"].split(", ")] == [
-        "luminalog-sidecar-*.log",
-        "fluent-bit-*.log",
+        "*_luminalog-sidecar-*.log",  # pod_namespace_container-id: by the container, whatever the release is called
+        "*_fluent-bit-*.log",
     ]
 
 
