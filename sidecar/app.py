@@ -48,6 +48,7 @@ from sidecar.store.database import StateError
 from sidecar.store.statements import for_positions, for_pruning, for_rejected, for_secrets
 from sidecar.store.store import Health as StoreHealth
 from sidecar.store.store import Store, Stored
+from sidecar.supervision import Supervision
 from sidecar.telemetry import events
 from sidecar.telemetry.access import Access
 from sidecar.telemetry.admin import AdminServer, Component, Health
@@ -214,6 +215,15 @@ class App:
             pipeline = start("pipeline", self._pipeline.run())
             delivery = start("delivery", self._dispatcher.run())
             store = start("store", self._watch_store())
+            self._supervision = Supervision(
+                self._environment,
+                telemetry=self._telemetry,
+                health=self._health,
+                incidents=lambda: sum(1 for _ in self._engine.open_incidents()),
+                outbox=lambda: sum(count for count, _ in self._dispatcher.unsettled().values()),
+                monotonic=time.monotonic_ns,
+            )
+            supervision = start("supervision", self._supervision.run())
             config = start("config", self._follow_config())
             prune = start("prune", self._prune())
             webhooks = [start("webhooks", self._webhooks.run())] if self._webhooks is not None else []
@@ -222,11 +232,12 @@ class App:
             try:
                 await self._signals.stop.wait()
                 self._stopping = True
+                self._supervision.stopping(self._config.drain / SECOND)
                 self._telemetry.emit(events.Stopping(drain_seconds=self._config.drain / SECOND))
                 await self._drain(pipeline, delivery)
             finally:
                 await self._inputs.halt()
-            for task in (pipeline, delivery, store, config, prune, *webhooks):
+            for task in (pipeline, delivery, store, supervision, config, prune, *webhooks):
                 task.cancel()
 
     async def _guard(self, name: str, part: Coroutine[None, None, None]) -> None:
@@ -385,7 +396,7 @@ class App:
     async def _follow_config(self) -> None:
         while True:
             asked = await self._watch.wait()
-            async with self._reloading:
+            async with self._reloading, self._supervision.reloading():
                 loaded = await asyncio.to_thread(_load, self._path, self._environment)
                 if self._stopping:
                     return

@@ -1,0 +1,38 @@
+"""The real daemon tells its service manager what systemd needs to know."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+
+from running import World
+from service_kit import Manager
+
+
+async def test_a_life_under_a_service_manager(world: World, manager: Manager) -> None:
+    """Ready, kept alive, reloading, with an incident, stopping: told in this order."""
+    daemon = await world.spawn(env={**os.environ, "NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "200000"})
+    await manager.until(lambda said: said.count("WATCHDOG=1") >= 3)
+    assert manager.said[:2] == ["READY=1", "STATUS=inputs 1, open incidents 0, outbox 0"]
+    assert json.loads(next(line for line in daemon.lines if '"started"' in line))["admin"]
+    daemon.signal(signal.SIGHUP)
+    await manager.until(lambda said: said.count("READY=1") >= 2)
+    world.write(world.database_error(0))
+    await world.received(3)
+    await manager.until(lambda said: "STATUS=inputs 1, open incidents 1, outbox 0" in said)
+    assert await daemon.stop() == 0, daemon.stderr
+    manager.hear()
+    told = " ".join(line for line in manager.said if line.endswith("=1") and line != "WATCHDOG=1")
+    assert re.fullmatch("READY=1( RELOADING=1 READY=1)+ STOPPING=1", told)
+    assert "EXTEND_TIMEOUT_USEC=40000000" in manager.said
+
+
+async def test_a_configuration_that_is_refused_ends_the_reload_all_the_same(world: World, manager: Manager) -> None:
+    daemon = await world.spawn(env={**os.environ, "NOTIFY_SOCKET": manager.address})
+    await manager.until(lambda said: "READY=1" in said)
+    world.configure(rules=[{"ruleName": "Wrong", "severity": "loud"}])
+    await daemon.says("configuration NOT reloaded")
+    await manager.until(lambda said: said.count("READY=1") >= 2)
+    assert any("; config: the file on disk is broken" in line for line in manager.said)
