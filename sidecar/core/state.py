@@ -166,7 +166,8 @@ class Changes(msgspec.Struct):
     timeline: list[tuple[str, Moment]] = msgspec.field(default_factory=list)
     """Incidents' ids, and what happened to them."""
     subjects: dict[str, Incident] = msgspec.field(default_factory=dict)
-    """The incidents that the intents are about, live: a message shows its incident as it is when rendered."""
+    """The incidents that the intents are about, and those that have ended, live: a message shows its incident as it is
+    when rendered."""
     facts: Facts = msgspec.field(default_factory=Facts)
 
     @property

@@ -25,8 +25,9 @@ from sidecar.core.levels import Level
 from sidecar.core.notification import Action, Kind
 from sidecar.core.outcome import Result
 from sidecar.core.pagerduty_events import EventType, WebhookOutcome
-from sidecar.telemetry import events, webhook_events
+from sidecar.telemetry import events
 from sidecar.telemetry.events import Event
+from sidecar.telemetry.events import webhooks as webhook_events
 from sidecar.telemetry.log import Log
 
 HTTP_CODES = ("200", "400", "401", "403", "404", "405", "413", "415", "503")

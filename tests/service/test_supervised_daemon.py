@@ -7,6 +7,7 @@ import os
 import re
 import signal
 
+import pytest
 from running import World
 from service_kit import Manager
 
@@ -29,6 +30,7 @@ async def test_a_life_under_a_service_manager(world: World, manager: Manager) ->
     assert "EXTEND_TIMEOUT_USEC=40000000" in manager.said
 
 
+@pytest.mark.parametrize("manager", ["path"], indirect=True)
 async def test_a_configuration_that_is_refused_ends_the_reload_all_the_same(world: World, manager: Manager) -> None:
     daemon = await world.spawn(env={**os.environ, "NOTIFY_SOCKET": manager.address})
     await manager.until(lambda said: "READY=1" in said)

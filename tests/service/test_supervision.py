@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import pytest
 from service_kit import Manager
 
-from sidecar.supervision import MAX_STATUS_CHARS, Supervision, status_line, watchdog_seconds
+from sidecar.supervision import MAX_STATUS_CHARS, Supervision, notify, status_line, watchdog_seconds
 from sidecar.telemetry.admin import Component, Health
 from sidecar.telemetry.log import Log
 from sidecar.telemetry.telemetry import Telemetry
@@ -156,9 +156,12 @@ async def test_what_could_not_be_told_is_logged_and_told_once_it_can_be() -> Non
 
 async def test_a_manager_that_does_not_read_is_not_waited_for() -> None:
     address = f"@luminalog-full-{os.getpid()}"
-    daemon = Daemon(NOTIFY_SOCKET=address, WATCHDOG_USEC="2000000")
+    daemon = Daemon(NOTIFY_SOCKET=address)
     with Manager(address) as manager:
-        async with daemon.running(500):  # more datagrams than a socket holds
+        with pytest.raises(BlockingIOError):
+            while True:
+                notify(address, ["WATCHDOG=1"])
+        async with daemon.running():
             assert "the service manager cannot be told" in daemon.log.getvalue()
             manager.hear()
             daemon.supervision.stopping(1.0)
