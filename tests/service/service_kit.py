@@ -14,6 +14,9 @@ ASSIGNMENT = re.compile(
     r"READY=1|RELOADING=1|STOPPING=1|WATCHDOG=1|STATUS=[^\n]+|(MONOTONIC_USEC|EXTEND_TIMEOUT_USEC)=[1-9]\d*"
 )
 PATIENCE = 30.0
+UNIT = ROOT / "systemd" / "luminalog-sidecar.service"
+PROGRAM = "/usr/local/bin/luminalog-sidecar"
+"""Where the unit looks for it."""
 
 
 class Manager:
@@ -53,3 +56,11 @@ class Manager:
         assert all(ASSIGNMENT.fullmatch(line) for line in lines), lines
         assert ("RELOADING=1" in lines) == any(line.startswith("MONOTONIC_USEC=") for line in lines)
         self.said += lines
+
+
+def settings(unit: Path) -> dict[str, list[str]]:
+    """Return a unit's settings, each with all that it was given."""
+    found: dict[str, list[str]] = {}
+    for name, value in re.findall(r"^(\w+)=(.*)$", unit.read_text(), re.MULTILINE):
+        found.setdefault(name, []).append(value)
+    return found
