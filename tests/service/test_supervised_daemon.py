@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
+from functools import partial
 
 import pytest
-from running import World
+from running import World, patched
 from service_kit import Manager
 
 
@@ -38,3 +40,24 @@ async def test_a_configuration_that_is_refused_ends_the_reload_all_the_same(worl
     await daemon.says("configuration NOT reloaded")
     await manager.until(lambda said: said.count("READY=1") >= 2)
     assert any("; config: the file on disk is broken" in line for line in manager.said)
+
+
+async def test_a_daemon_that_the_watchdog_ends_says_where_it_hung(world: World) -> None:
+    hanging = patched("""
+        import time
+        from sidecar.supervision import Supervision
+
+        async def hang(self):
+            print("hanging", file=sys.stderr, flush=True)
+            time.sleep(1000)
+
+        import sys
+        Supervision.run = hang
+    """)
+    no_core = partial(resource.setrlimit, resource.RLIMIT_CORE, (0, 0))
+    daemon = await world.spawn(program=hanging, preexec_fn=no_core)
+    await daemon.until(lambda: "hanging" in daemon.lines)
+    daemon.signal(signal.SIGABRT)
+    assert await daemon.exit() == -signal.SIGABRT
+    assert "Fatal Python error: Aborted" in daemon.stderr
+    assert " in hang" in daemon.stderr
