@@ -8,9 +8,9 @@ FUZZ := $(VENV)/.fuzz-installed
 SECONDS ?= 60
 
 # Debian packages with programs that some tests run; those tests are skipped where they are missing.
-SYSTEM_PACKAGES := prometheus
+SYSTEM_PACKAGES := prometheus systemd
 
-.PHONY: demo test system lint format types imports unit bench bench-grouping memory fuzz docs clean
+.PHONY: demo test system package lint format types imports unit bench bench-grouping memory fuzz docs clean
 
 demo: $(RUN) ## the main job on this machine, with no account
 	@$(BIN)/luminalog-sidecar demo $(ARGS)
@@ -35,6 +35,10 @@ $(RUN): $(VENV)/bin/python pyproject.toml
 $(DEV): $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(RUN)
+
+package: $(DEV) ## the wheel and the source, and whether pip and pipx make a working program of them
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pipx
+	.ci/package $(BIN)
 
 lint: $(DEV)
 	$(BIN)/ruff format --check .

@@ -43,6 +43,7 @@ from sidecar.reloading import BrokenConfigError, Reloading
 from sidecar.store.database import StateError
 from sidecar.store.statements import for_positions, for_pruning, for_rejected, for_secrets, is_pruned
 from sidecar.store.store import Store, Stored
+from sidecar.supervision import Supervision
 from sidecar.telemetry import events
 from sidecar.telemetry.defects import traced
 from sidecar.telemetry.looplag import watch_loop
@@ -91,6 +92,7 @@ class App:
         """Load the configuration and open the state. Raises `StartError`."""
         self._telemetry = telemetry
         self._signals = signals
+        self._environment = environment
         self._stopping = False
         self._crashed = False
         self._restarting: frozenset[str] = frozenset()
@@ -157,17 +159,19 @@ class App:
             config = start("config", self._reloading.follow())
             prune = start("prune", self._prune())
             lag = start("loop lag", watch_loop(self._telemetry, time.monotonic))
+            supervision = start("supervision", self._supervision.run())
             webhooks = [start("webhooks", self._webhooks.run())] if self._webhooks is not None else []
             self._move_positions()
             self._inputs.start(self._config.inputs)
             try:
                 await self._signals.stop.wait()
                 self._stopping = True
+                self._supervision.stopping(self._config.drain / SECOND)
                 self._telemetry.emit(events.Stopping(drain_seconds=self._config.drain / SECOND))
                 await self._drain(pipeline, delivery)
             finally:
                 await self._inputs.halt()
-            for task in (pipeline, delivery, store, config, prune, lag, *webhooks):
+            for task in (pipeline, delivery, store, config, prune, lag, supervision, *webhooks):
                 task.cancel()
 
     async def _guard(self, name: str, part: Coroutine[None, None, None]) -> None:
@@ -272,6 +276,15 @@ class App:
             running=self._as_it_runs,
         )
         self._telemetry.set_gauges(overview.gauges)
+        self._supervision = Supervision(
+            self._environment,
+            telemetry=self._telemetry,
+            health=overview.health,
+            incidents=lambda: sum(1 for _ in self._engine.open_incidents()),
+            outbox=lambda: sum(count for count, _ in self._dispatcher.unsettled().values()),
+            monotonic=time.monotonic_ns,
+        )
+        self._reloading.announced = self._supervision.reloading
         self.admin = admin_server(
             book=book,
             silences=EngineSilences(self._engine, self._pipeline, time.time_ns),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 
 from sidecar.config.load import Loaded, load
@@ -58,6 +59,8 @@ class Reloading:
         """Held while parts are taken over."""
         self.take_over: Callable[[Config, Config], Awaitable[None]]
         """Brings all parts from one configuration to another; `config` is the new one by then."""
+        self.announced: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+        """Within this a reload happens."""
         telemetry.log.configure(self.config.log.level, self.config.log.format)
         self._report(loaded, first=True)
         self._watch = ConfigWatch(loaded.files, self.config.rules_files)
@@ -70,7 +73,7 @@ class Reloading:
         """Load the file whenever it may have changed, until the daemon stops."""
         while True:
             asked = await self._watch.wait()
-            async with self.underway:
+            async with self.underway, self.announced():
                 loaded = await asyncio.to_thread(_load, self._path, self._environment)
                 if self._stopping():
                     return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import logging
 import os
 import sys
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until stopped by a signal. 1: it crashed. 2: it could not start."""
+    faulthandler.enable()  # a watchdog ends what hangs with SIGABRT: its last words say where
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return 0 if runner.run(_run(args.config)) else 1

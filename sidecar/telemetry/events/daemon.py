@@ -116,6 +116,15 @@ class CorruptDatabase(Event, frozen=True, kw_only=True):
     kept_as: str
 
 
+class ServiceManagerUnreachable(Event, frozen=True, kw_only=True):
+    """systemd, or whatever started the daemon, could not be told how it is doing."""
+
+    severity = Severity.WARNING
+    text = "the service manager cannot be told how this daemon is doing"
+    cause = ("error",)
+    error: str
+
+
 class LibraryMessage(Event, frozen=True, kw_only=True):
     """Something that a library logged."""
 
