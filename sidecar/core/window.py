@@ -110,7 +110,8 @@ class Ring:
             times.append(time)
             self._levels.append(level)
             self.source = source
-            self._drop(time - span.horizon)
+            if times[self._head] < time - span.horizon:
+                self._drop(time - span.horizon)
             first = len(times) - span.threshold
             return self._run(first, span) if first >= self._head and time - times[first] <= span.window else None
         at = bisect_right(times, time, self._head)
