@@ -131,7 +131,9 @@ class Ring:
 
     def row(self) -> RingRow:
         """Return what to store."""
-        return RingRow(self.source, self._times[self._head :].tobytes(), bytes(self._levels[self._head :]))
+        return RingRow(
+            self.source, memoryview(self._times)[self._head :].tobytes(), bytes(memoryview(self._levels)[self._head :])
+        )
 
     def _run(self, first: int, span: Span) -> Run:
         end = first + span.threshold
