@@ -50,7 +50,7 @@ def _pieces(data: bytes, size: int) -> list[bytes]:
 
 
 def _seen(found: list[Decoded]) -> list[object]:
-    records = [one.record for one in found]
+    records = [one.record.in_full() for one in found]
     packed = msgspec.msgpack.encode(records)
     assert msgspec.json.encode(records)
     # Floats that are no numbers are equal to nothing, not even themselves.

@@ -47,6 +47,10 @@ MAX_UNCOMMITTED_BATCHES = 64
 """Judged but not committed: enough that reading and the disk overlap, little enough that a failing disk stops inputs
 within 16 MiB of 256 KiB blocks."""
 
+MAX_UNCOMMITTED_REQUESTS = 256
+"""The same for whole requests: as many as one transaction holds, so that clients on a few hundred
+connections are not refused because of one slow write. Batches are counted apart: neither keeps the other waiting."""
+
 LONGEST_JOIN = SECOND
 """No join waits for longer than this; a wall clock that is stepped back must not hold one."""
 
@@ -107,6 +111,8 @@ class Pipeline:
         self._decoding: Mapping[str, DecodeOptions] = {}
         self._streams: dict[str, _Open] = {}
         self._commits: deque[asyncio.Future[None]] = deque()
+        self._batches = 0
+        """Those of the commits that hold a batch."""
         self._uncommitted: dict[int, tuple[list[Entry], Mapping[str, Incident]]] = {}
         self._admitted_early: set[int] = set()
         self._held = asyncio.Event()
@@ -143,7 +149,7 @@ class Pipeline:
         What goes wrong with the bytes alone is raised and concerns this input only: nothing was decided yet. A batch is
         judged only after the wait: cancelled before, it was not taken, and its input may hand it over again.
         """
-        while len(self._commits) >= MAX_UNCOMMITTED_BATCHES:
+        while self._batches >= MAX_UNCOMMITTED_BATCHES:
             await self._commit(self._commits[0])
         stream = self._streams.get(batch.stream)
         if stream is None:
@@ -151,7 +157,10 @@ class Pipeline:
             stream = self._streams[batch.stream] = _Open(Detector(decoder, self._matcher), batch)
         detection = stream.detector.judge(batch.data, arrival=batch.arrival, at_end=batch.at_end, final=batch.final)
         with self._deciding():
-            self._judged(batch, detection)
+            commit = self._judged(batch, detection)
+        if commit is not None:
+            self._batches += 1
+            commit.add_done_callback(self._batch_committed)
         if batch.final:
             del self._streams[batch.stream]
         else:
@@ -164,7 +173,7 @@ class Pipeline:
     @property
     def congested(self) -> bool:
         """Whether too much waits to be committed for anything more to be taken."""
-        return len(self._commits) >= MAX_UNCOMMITTED_BATCHES or self._defect is not None
+        return len(self._commits) - self._batches >= MAX_UNCOMMITTED_REQUESTS or self._defect is not None
 
     def decoding(self, name: str) -> DecodeOptions:
         """Return how an input's bytes are to be read."""
@@ -246,6 +255,9 @@ class Pipeline:
         with self._deciding():
             changes = news_of_daemon(incident, action, self._routing, self._clock())
             self._submit(changes, at_once=action is Action.TRIGGER)
+
+    def _batch_committed(self, _: asyncio.Future[None]) -> None:
+        self._batches -= 1
 
     # ── one transaction ───────────────────────────────────────────────────────────────────────────────────────────
 

@@ -18,7 +18,8 @@ import pytest
 from sidecar.config.ruleset import Ruleset
 from sidecar.core import daemon
 from sidecar.core.advance import Engine
-from sidecar.core.decode.base import DecodeOptions
+from sidecar.core.decode.base import DecodeOptions, StreamStats
+from sidecar.core.detect import Detection
 from sidecar.core.incidents import Incident
 from sidecar.core.levels import Level
 from sidecar.core.notification import Action
@@ -29,7 +30,7 @@ from sidecar.core.routing import Destination, Routing
 from sidecar.core.rule import ResolvePolicy, Rule
 from sidecar.core.times import MILLISECOND, SECOND
 from sidecar.inputs.base import Batch
-from sidecar.pipeline import MAX_UNCOMMITTED_BATCHES, BrokenPipelineError, Pipeline
+from sidecar.pipeline import MAX_UNCOMMITTED_BATCHES, MAX_UNCOMMITTED_REQUESTS, BrokenPipelineError, Pipeline
 from sidecar.store.statements import Statement
 from sidecar.telemetry.log import Log
 from sidecar.telemetry.telemetry import Telemetry
@@ -217,6 +218,27 @@ async def test_a_batch_whose_input_is_stopped_while_it_waits_is_not_judged(world
     await world.store.commit()
     await world.pipeline.put(world.batch(world.error("again")))
     assert len(world.store.submitted) == MAX_UNCOMMITTED_BATCHES + 1
+
+
+async def test_requests_and_batches_wait_for_their_own_kind_only(world: World) -> None:
+    detection = Detection(
+        matches=(),
+        clock=None,
+        consumed=Consumed(pending=0, tail=b"", stream=b""),
+        stats=StreamStats(),
+        zone_offset=None,
+    )
+    for _ in range(MAX_UNCOMMITTED_REQUESTS):
+        assert not world.pipeline.congested
+        world.pipeline.decide(world.batch(), detection)
+    assert world.pipeline.congested
+    await asyncio.wait_for(world.pipeline.put(world.batch(world.error())), 1)
+    await world.store.commit(1)
+    assert not world.pipeline.congested
+    await world.store.commit()
+    for _ in range(MAX_UNCOMMITTED_BATCHES):
+        await world.pipeline.put(world.batch(world.error()))
+    assert not world.pipeline.congested
 
 
 async def test_a_batch_without_anything_to_record_waits_for_nothing(world: World) -> None:

@@ -81,13 +81,20 @@ class Engine:
             source.seq += 1
             self._closing.heard_of(name)
         fire(WALL, now, now)
+        joins, soonest = self._judging.joins, self._closing.timers.soonest
+        due = soonest(name)
         for number, match in enumerate(step.matches):
             if match.rule in rules:
-                fire(name, match.time, now)
+                if due is not None and due < match.time:
+                    fire(name, match.time, now)
+                    due = soonest(name)
+                if joins(match, name, source):
+                    continue
                 if match.clearing:
                     self._judging.clear(match, now)
                 elif (opened := judge(match, name, source, now)) is not None:
                     add_earlier(opened, match, step.matches, number)
+                due = soonest(name)
         if step.clock is not None:
             fire(name, step.clock, now)
             source.clock = max(source.clock, step.clock)

@@ -14,7 +14,6 @@ from sidecar.core.decode.base import Decoded, StreamStats
 from sidecar.core.match import Match
 from sidecar.core.matching import Matcher
 from sidecar.core.position import Consumed
-from sidecar.core.rule import Rule
 
 
 class ByteStream(Protocol):
@@ -83,12 +82,6 @@ class Detector:
         return self._detection(self._stream.flush(), arrival, at_end)
 
     def _detection(self, decoded: list[Decoded], arrival: int, at_end: bool) -> Detection:
-        matches: list[Match] = []
-        matching = self.matcher.matching
-        for item in decoded:
-            record = item.record
-            matches.extend(self._match(rule, item, clearing=True) for rule in self.matcher.clearing(record))
-            matches.extend(self._match(rule, item, clearing=False) for rule in matching(record))
         clock = arrival if at_end else decoded[-1].record.time if decoded else None
         stream = self._stream
         stats = stream.take_stats()
@@ -96,21 +89,9 @@ class Detector:
         if at_end and zone_offset is None and decoded and decoded[-1].zoneless:
             zone_offset = decoded[-1].record.time - arrival
         return Detection(
-            matches=tuple(matches),
+            matches=tuple(self.matcher.matches(decoded)),
             clock=clock,
             consumed=Consumed(pending=stream.pending, tail=stream.tail(), stream=stream.state()),
             stats=stats,
             zone_offset=zone_offset,
-        )
-
-    def _match(self, rule: Rule, item: Decoded, *, clearing: bool) -> Match:
-        record = item.record
-        return Match(
-            rule=rule.name,
-            group=self.matcher.group_of(rule, record, clearing=clearing),
-            time=record.time,
-            level=record.level,
-            sample=record,
-            followed=item.followed,
-            clearing=clearing,
         )

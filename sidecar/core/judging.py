@@ -13,7 +13,7 @@ import msgspec
 from sidecar.core.closing import Closing
 from sidecar.core.decisions import DiscardReason
 from sidecar.core.grouping import Host
-from sidecar.core.incidents import Incident, ResolveReason, clearing_text, dedup_key, incident_of
+from sidecar.core.incidents import MAX_SAMPLES, Incident, ResolveReason, clearing_text, dedup_key, incident_of
 from sidecar.core.ledger import Ledger
 from sidecar.core.levels import Level
 from sidecar.core.match import Match
@@ -35,6 +35,34 @@ class Judging:
         self._telling = telling
         self._closing = closing
         self._storms = storms
+
+    def joins(self, match: Match, name: str, source: SourceRow) -> bool:
+        """Have a match join an open incident that it changes nothing about but its count and its times, if it is such.
+
+        In a storm nearly all are. Where there is anything else to decide, the match is left to `judge`.
+        """
+        incident = self._ledger.rules[match.rule].incidents.get(match.group)
+        if (
+            incident is None
+            or match.level > incident.level
+            or len(incident.samples) < MAX_SAMPLES
+            or incident.source != name
+            or incident.quiet
+            or incident.hush is not None
+            or incident.deferred
+            or incident.folded_into is not None
+            or match.clearing
+        ):
+            return False
+        self._ledger.changes.facts.matches[match.rule, match.level] += 1
+        time = match.time
+        incident.count += 1
+        if time >= incident.last_seen:
+            incident.last_seen, incident.seq, incident.followed = time, source.seq, match.followed
+        elif time < incident.first_seen:
+            incident.first_seen = time
+        self._ledger.mark(incident)
+        return True
 
     def judge(self, match: Match, name: str, source: SourceRow, now: int) -> Incident | None:
         """Count a match of the source `name`, open an incident by it, which is returned, or have it join one."""

@@ -20,15 +20,18 @@ import msgspec
 import re2
 
 from sidecar.core.conditions import All, Any, Compare, Condition, Equals, Exists, Glob, Not, Regex
+from sidecar.core.decode.base import Decoded
 from sidecar.core.fields import lookup, lookup_text
 from sidecar.core.levels import Level
 from sidecar.core.masking import template_of
+from sidecar.core.match import Match
 from sidecar.core.records import NONE, Record
 from sidecar.core.rule import ByLikeness, ByPattern, Rule
 
 MAX_CACHED = 4096
-"""Pairs of level and error type in a matcher's cache. Applications have dozens of error types; random ones empty the
-cache now and then, which costs them one pass over the rules' globs and nobody a wrong answer."""
+"""Pairs of level and error type in a matcher's cache, and triples with the service in another. Applications have dozens
+of error types; random ones empty it now and then, which costs them a pass over the rules' globs and nobody a wrong
+answer."""
 
 MAX_CACHED_LENGTH = 256
 """Longest error type in the cache, so that the cache stays near one megabyte. Longer ones are matched afresh."""
@@ -86,6 +89,17 @@ class _Compiled(msgspec.Struct, frozen=True):
     condition: Test | None
 
 
+_Kind = tuple[str, Test | None, Group | None, Callable[[Record, bool], Group]]
+"""A rule's name and its further condition; the group, where level, error type and service tell it; how to tell it."""
+
+_OF_A_KIND = frozenset({"level", "error_type", "errorType", "service"})
+
+
+def _is_grouped_by_kind(rule: Rule) -> bool:
+    """Whether level, error type and service tell a record's group."""
+    return not isinstance(rule.grouping, ByLikeness | ByPattern) and _OF_A_KIND.issuperset(rule.group_by)
+
+
 class Matcher:
     """The rules of one configuration, compiled."""
 
@@ -106,6 +120,7 @@ class Matcher:
         ]
         self._by_level = {level: [part for part in compiled if level in part.rule.levels] for level in Level}
         self._cache: dict[tuple[Level, str | None], tuple[_Compiled, ...]] = {}
+        self._kinds: dict[tuple[Level, str | None, str | None], tuple[_Kind, ...]] = {}
         self._clearing = [
             (rule, compile_condition(rule.resolve.when)) for rule in rules if rule.resolve.when is not None
         ]
@@ -119,6 +134,40 @@ class Matcher:
             if part.condition is None or part.condition(record)
         ]
 
+    def matches(self, decoded: Iterable[Decoded]) -> list[Match]:
+        """Return the matches of a batch's records, in order; what a record clears comes before what it matches."""
+        found: list[Match] = []
+        add, cache = found.append, self._kinds
+        for item in decoded:
+            record = item.record
+            for rule in self.clearing(record) if self._clearing else ():
+                group = self.group_of(rule, record, clearing=True)
+                add(
+                    Match(
+                        rule=rule.name,
+                        group=group,
+                        time=record.time,
+                        level=record.level,
+                        sample=record,
+                        followed=item.followed,
+                        clearing=True,
+                    )
+                )
+            kind = (record.level, record.error_type, record.service)
+            for name, test, values, group_of in cache[kind] if kind in cache else self._kinds_of(record):
+                if test is None or test(record):
+                    add(
+                        Match(
+                            rule=name,
+                            group=group_of(record, False) if values is None else values,
+                            time=record.time,
+                            level=record.level,
+                            sample=record,
+                            followed=item.followed,
+                        )
+                    )
+        return found
+
     def clearing(self, record: Record) -> list[Rule]:
         """Return the rules whose `resolve.when` the record satisfies, whatever its level and error type."""
         return [rule for rule, test in self._clearing if test(record)]
@@ -129,6 +178,23 @@ class Matcher:
         A clearing record has no template: what says that it is over is not like what says that it is broken.
         """
         return self._group_of[rule.name](record, clearing)
+
+    def _kinds_of(self, record: Record) -> tuple[_Kind, ...]:
+        """Return what records of this level, error type and service may match, and what they are then counted by."""
+        kinds = tuple(
+            (
+                part.rule.name,
+                part.condition,
+                self.group_of(part.rule, record) if _is_grouped_by_kind(part.rule) else None,
+                self._group_of[part.rule.name],
+            )
+            for part in self._candidates(record.level, record.error_type)
+        )
+        if len(record.error_type or "") + len(record.service or "") <= MAX_CACHED_LENGTH:
+            if len(self._kinds) >= MAX_CACHED:
+                self._kinds.clear()
+            self._kinds[record.level, record.error_type, record.service] = kinds
+        return kinds
 
     def _candidates(self, level: Level, error_type: str | None) -> tuple[_Compiled, ...]:
         of_level = self._by_level[level]

@@ -36,3 +36,7 @@ class Record(msgspec.Struct, kw_only=True, gc=False):
     """The decoded object as it was logged, for conditions and grouping; empty for plain text."""
     line: str = ""
     """The record as it was logged, cut to a bounded length; untrusted and not yet redacted."""
+
+    def in_full(self) -> Record:
+        """Return the record fit to be written: one of which part is still to be read (`decode.deferred`) is not."""
+        return self

@@ -28,6 +28,11 @@ class Timers:
             self._pending[clock, name] = due
             heapq.heappush(self._queues.setdefault(clock, []), (due, name))
 
+    def soonest(self, clock: str) -> int | None:
+        """Return when the next may come up on a clock; None: nothing is set there."""
+        queue = self._queues.get(clock)
+        return None if queue is None else queue[0][0]
+
     def take(self, clock: str, upto: int) -> str | None:
         """Remove and return the next name that comes up before `upto` on a clock."""
         queue = self._queues.get(clock)

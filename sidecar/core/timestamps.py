@@ -14,7 +14,7 @@ import datetime as dt
 import re
 import zoneinfo
 
-from sidecar.core.times import DAY, MINUTE, SECOND
+from sidecar.core.times import DAY, MILLISECOND, MINUTE, SECOND
 
 Reading = tuple[int, bool]
 """A time, and whether its text had no zone."""
@@ -81,6 +81,9 @@ _EXPONENT = re.compile(r"(\d{1,19})(?:\.(\d+))?[eE]\+?(\d{1,2})", re.A)
 _UNITS = ((10**11, 9), (10**14, 6), (10**17, 3), (LATEST + 1, 0))
 """Numbers since the epoch below each limit count seconds, milliseconds, microseconds, nanoseconds: their zeros."""
 
+_MILLISECONDS = {f"{number:03d}": number * MILLISECOND for number in range(1000)}
+"""What fractions of three digits are."""
+
 _EARLIEST_NUMBER = 10**8
 """Smaller numbers are durations or counters, not seconds since the epoch (1973)."""
 
@@ -112,6 +115,9 @@ class TimeReader:
             # The commonest format, without a regular expression: 2026-01-02T03:04:05.123456Z
             if value[-1:] == "Z" and len(value) <= MAX_TEXT and (seconds := self._seconds.get(value[:19])) is not None:
                 fraction = value[20:-1]
+                if value[19] == "." and (milliseconds := _MILLISECONDS.get(fraction)) is not None:
+                    time = seconds * SECOND + milliseconds
+                    return (time, False) if 0 <= time <= LATEST else None
                 if value[19] in ".," and fraction.isascii() and fraction.isdigit():
                     return _in_range(seconds * SECOND + _nanoseconds(fraction), zoneless=False)
             return self._read_text(value.strip(), arrival)

@@ -110,7 +110,8 @@ class Ring:
             times.append(time)
             self._levels.append(level)
             self.source = source
-            self._drop(time - span.horizon)
+            if times[self._head] < time - span.horizon:
+                self._drop(time - span.horizon)
             first = len(times) - span.threshold
             return self._run(first, span) if first >= self._head and time - times[first] <= span.window else None
         at = bisect_right(times, time, self._head)
@@ -130,7 +131,9 @@ class Ring:
 
     def row(self) -> RingRow:
         """Return what to store."""
-        return RingRow(self.source, self._times[self._head :].tobytes(), bytes(self._levels[self._head :]))
+        return RingRow(
+            self.source, memoryview(self._times)[self._head :].tobytes(), bytes(memoryview(self._levels)[self._head :])
+        )
 
     def _run(self, first: int, span: Span) -> Run:
         end = first + span.threshold

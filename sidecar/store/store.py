@@ -24,6 +24,7 @@ from typing import TypeVar
 import msgspec
 
 from sidecar.store.database import Lock, StateError, connect, is_corruption, set_aside
+from sidecar.store.merging import merged
 from sidecar.store.reading import Stored, read
 from sidecar.store.statements import Statement
 
@@ -260,9 +261,9 @@ class Store:
             self._db = connect(self._path)
             self._lost = False
         self._db.execute("BEGIN IMMEDIATE")
-        for statements, _ in group:
-            for sql, rows in statements:
-                self._db.executemany(sql, rows)
+        statements = [statement for part, _ in group for statement in part]
+        for sql, rows in merged(statements) if len(group) > 1 else statements:
+            self._db.executemany(sql, rows)
         self._db.execute("COMMIT")
 
     def _roll_back(self) -> None:

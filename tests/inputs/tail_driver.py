@@ -156,6 +156,7 @@ class Driver:
             events=self.events,
             watch=self.watch,
             max_open_files=self.max_open_files,
+            longest_hold=float("inf"),  # however slow the machine is
         )
 
     def restart(self, *, commit: bool = True) -> None:

@@ -51,12 +51,20 @@ class ContentDecoder:
         first = line[0] if line else 0
         unwrapper = self._unwrapper
         if first in _FIRST and (start := line.strip(_PADDING)).startswith(b"{"):
+            # An object that says so much is never a wrapping.
+            if not cut and (found := self._objects.glance(start, arrival)) is not None:
+                self._text.interrupt(out)
+                if around:
+                    self._objects.complete(found, around)
+                out.append(found)
+                return
             fields = read_object(start, cut=cut)
             # Of a line that is cut, an object without a single whole member is as good as none.
             if isinstance(fields, dict) and (fields or not cut):
                 if unwrapper is not None and "log" in fields and unwrapper.take_object(fields, cut, arrival, out):
                     return
                 self._text.interrupt(out)
+                self._objects.learn(fields)
                 decoded = self._objects.draft(fields, clip_line(start), arrival, cut=cut)
                 if around:
                     self._objects.complete(decoded, around)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from sidecar.core.decode.base import Decoded, DecodeOptions, Rejected, StreamStats
-from sidecar.core.decode.bounds import clip_line
-from sidecar.core.decode.json_object import read_object
 from sidecar.core.decode.objects import ObjectReader
 from sidecar.core.timestamps import TimeReader
 
@@ -16,16 +14,15 @@ class JsonDecoder:
 
     def __init__(self, options: DecodeOptions, stats: StreamStats, state: bytes = b"") -> None:
         self._stats = stats
-        self._objects = ObjectReader(options, TimeReader(options.timezone))
+        self._objects = ObjectReader(options, TimeReader(options.timezone), _PADDING)
 
     def push(self, line: bytes, cut: bool, arrival: int, out: list[Decoded]) -> None:
         """Take a line."""
-        fields = read_object(line, cut=cut)
-        if isinstance(fields, Rejected):
-            if line.strip():
-                self._stats.reject(fields, line)
-        else:
-            out.append(self._objects.draft(fields, clip_line(line).strip(_PADDING), arrival, cut=cut))
+        found = self._objects.read(line, arrival, cut=cut)
+        if not isinstance(found, Rejected):
+            out.append(found)
+        elif line.strip():
+            self._stats.reject(found, line)
 
     def hole(self, out: list[Decoded]) -> None:
         """Nothing is ever continued."""

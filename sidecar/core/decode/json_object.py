@@ -26,6 +26,9 @@ _decode = msgspec.json.Decoder().decode
 _LEAST, _MOST = -(2**63), 2**64 - 1
 """Integers that MessagePack can hold."""
 
+_ONLY_TEXT = frozenset({str})
+"""Types of the values of nearly all objects inside others: there is nothing to tidy."""
+
 _PADDING = " \t\r\n\f\v\0\ufeff"
 _SURROGATE = re.compile(
     # An escaped backslash, a pair of surrogates or its first half alone, a second half alone: from left to right, so
@@ -52,7 +55,11 @@ def read_object(data: bytes | str, *, cut: bool = False) -> Fields | Rejected:
         return Rejected.NOT_AN_OBJECT
     for item in value.values():
         kind = type(item)
-        if kind is not str and (kind is dict or kind is list or (kind is int and not _LEAST <= item <= _MOST)):
+        if kind is not str and (
+            (kind is dict and not _ONLY_TEXT.issuperset(map(type, item.values())))
+            or kind is list
+            or (kind is int and not _LEAST <= item <= _MOST)
+        ):
             return value if _tidy(value) else Rejected.TOO_DEEP
     return value
 

@@ -8,8 +8,9 @@ counts as absent, and the next key of the list gets its turn.
 
 from __future__ import annotations
 
-from sidecar.core.decode.base import UNTIMED, Decoded, DecodeOptions
-from sidecar.core.decode.bounds import MAX_MESSAGE, MAX_NAME, clip_stack
+from sidecar.core.decode.base import UNTIMED, Decoded, DecodeOptions, Rejected
+from sidecar.core.decode.bounds import MAX_MESSAGE, MAX_NAME, clip_line, clip_stack
+from sidecar.core.decode.glance import BEGINS_OBJECT, Glancer
 from sidecar.core.decode.heads import Head, read_head
 from sidecar.core.decode.json_object import Fields, read_object
 from sidecar.core.decode.keys import Plan, plan_of
@@ -35,10 +36,40 @@ so where keys say what they would, it is done for errors only, whose type stands
 class ObjectReader:
     """Makes drafts of one input's objects."""
 
-    def __init__(self, options: DecodeOptions, times: TimeReader) -> None:
+    def __init__(self, options: DecodeOptions, times: TimeReader, padding: str = "") -> None:
+        """`padding`: what is no part of a record's line at its ends."""
         self._default = options.default_level
+        self._padding = padding
         self._times = times
         self._read_time = times.read_value
+        glancer = Glancer(self, times)
+        self.glance, self.learn = glancer.glance, glancer.learn
+
+    def read(self, raw: bytes, arrival: int, *, cut: bool = False) -> Decoded | Rejected:
+        """Return the draft of a line that should be an object, or why there is none.
+
+        Where keys say what decides, nothing else is read until somebody asks for it.
+        """
+        if not cut and (decoded := self.glance(raw, arrival)) is not None:
+            return decoded
+        fields = read_object(raw, cut=cut)
+        if isinstance(fields, Rejected):
+            return fields
+        self.learn(fields)
+        return self.draft(fields, self._line(raw), arrival, cut=cut)
+
+    def members(self, raw: bytes) -> Fields:
+        """Return the object of a line that was glanced at."""
+        fields = read_object(raw)
+        assert not isinstance(fields, Rejected)
+        return fields
+
+    def whole(self, fields: Fields, raw: bytes, arrival: int) -> Record:
+        """Return the draft of an object at once, as a record."""
+        return self.draft(fields, self._line(raw), arrival).record
+
+    def _line(self, raw: bytes) -> str:
+        return clip_line(raw).strip(self._padding) if self._padding else clip_line(raw)
 
     def draft(
         self,
@@ -238,7 +269,7 @@ def _unwrap(fields: Fields, plan: Plan, cut: bool, depth: int) -> list[Layer]:
     """Return the objects that `log` and `message` texts hold, what those hold in turn, …, and the object itself."""
     for key in plan.wrapped if depth else ():
         text = fields[key]
-        if not isinstance(text, str) or text[:1] not in _BEGINS_OBJECT:
+        if not isinstance(text, str) or text[:1] not in BEGINS_OBJECT:
             continue
         text = text.strip()
         whole = text.endswith("}")
@@ -249,9 +280,6 @@ def _unwrap(fields: Fields, plan: Plan, cut: bool, depth: int) -> list[Layer]:
             rest = {name: value for name, value in fields.items() if name != key}
             return [*_unwrap(inner, plan_of(inner), cut, depth - 1), *_unwrap(rest, plan_of(rest), cut, depth - 1)]
     return [(fields, plan)]
-
-
-_BEGINS_OBJECT = frozenset("{ \t\r\n")
 
 
 def _merge(layers: list[Fields]) -> Fields:

@@ -38,15 +38,14 @@ class Settler:
         last_followed = last_followed or out[-1].followed
         for decoded in out:
             decoded.followed = True
-            arrival = decoded.arrival
-            latest = arrival + MAX_AHEAD
-            time = decoded.record.time
+            record, arrival = decoded.record, decoded.arrival
+            time = record.time
             if time == UNTIMED:
-                time = self._time_of_untimed(arrival)
-            if time > latest:
+                record.time = time = self._time_of_untimed(arrival)
+            if time > arrival + MAX_AHEAD:
                 self._skewed(decoded, time)
-                time = arrival
-            decoded.record.time = self.time = time
+                record.time = time = arrival
+            self.time = time
             self.arrival = arrival
         out[-1].followed = last_followed
         self._stats.records += len(out)

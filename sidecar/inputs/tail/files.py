@@ -20,6 +20,7 @@ from sidecar.inputs.base import Batch, Consumed, PositionRow, Sink
 from sidecar.inputs.tail.events import TailEvents
 from sidecar.inputs.tail.holdings import MAX_OPEN_FILES
 from sidecar.inputs.tail.lineage import SOURCE_PREFIXES, Generation, Lineage
+from sidecar.inputs.tail.pace import LONGEST_HOLD, Pace
 from sidecar.inputs.tail.positions import Progress, row
 from sidecar.inputs.tail.scan import Scan, Scanner
 from sidecar.inputs.tail.tracker import Tracker
@@ -53,6 +54,7 @@ class TailFiles:
         poll_seconds: float = POLL_SECONDS,
         rescan_seconds: float = RESCAN_SECONDS,
         max_open_files: int = MAX_OPEN_FILES,
+        longest_hold: float = LONGEST_HOLD,
     ) -> None:
         """`positions`: the store's rows, those of others included. `clock`: wall clock, nanoseconds since the epoch."""
         self.name = config.name
@@ -71,6 +73,7 @@ class TailFiles:
             max_open_files=max_open_files,
         )
         self._waker = Waker(watch, events.watch_failed)
+        self._pace = Pace(longest_hold)
         self._live: dict[Lineage, None] = {}
         self._backlog: dict[Lineage, None] = {}
         self.trouble = ""
@@ -250,7 +253,7 @@ class TailFiles:
 
     async def _read(self, generation: Generation, sink: Sink, *, grow: bool) -> bool:
         """Read one block and hand it over; say whether there was one."""
-        block = self._tracker.reader.read(generation)
+        block = self._tracker.reader.read(generation, self._pace.bytes)
         if block is None:
             return False
         progress = Progress(
@@ -265,7 +268,8 @@ class TailFiles:
 
         end = block.known.offset
         at_end = end >= block.seen.size and self._nothing_beyond(generation.lineage.source, generation, end)
-        await self._put(sink, generation, block.data, at_end=at_end, final=False, positions=positions)
+        with self._pace.measuring(len(block.data)):
+            await self._put(sink, generation, block.data, at_end=at_end, final=False, positions=positions)
         self._tracker.reader.advance(generation, block, grow=grow)
         return True
 

@@ -41,8 +41,11 @@ class Reader:
         self._succession = succession
         self._settler = settler
 
-    def read(self, generation: Generation) -> Block | None:
-        """Read the next block; None if there turns out to be nothing to read: the file was emptied, or has trouble."""
+    def read(self, generation: Generation, most: int) -> Block | None:
+        """Read the next block, of `most` bytes at most; None if there turns out to be nothing to read.
+
+        The file was emptied then, or has trouble.
+        """
         # It may have been closed for want of descriptors.
         if generation.fd is None and generation is generation.lineage.current:
             self._settler.settle(generation.lineage)
@@ -58,7 +61,7 @@ class Reader:
         try:
             if first and self._succession.precede(generation, os.fstat(fd).st_mtime_ns):
                 return None
-            data = os.pread(fd, min(BLOCK_BYTES, generation.size - known.offset), known.offset)
+            data = os.pread(fd, min(BLOCK_BYTES, most, generation.size - known.offset), known.offset)
             # Only now: a file emptied while the block was being read is found out, and the block not believed.
             seen = observe(fd, known)
         except OSError as error:
