@@ -108,6 +108,7 @@ async def test_helm_test_says_who_is_not_ready_and_why() -> None:
         writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 12\r\nConnection: close\r\n\r\nstore failed")
         await writer.drain()
         writer.close()
+        await writer.wait_closed()
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         admin = server.sockets[0].getsockname()[1]
