@@ -46,6 +46,7 @@ from sidecar.store.store import Store, Stored
 from sidecar.supervision import Supervision
 from sidecar.telemetry import events
 from sidecar.telemetry.defects import traced
+from sidecar.telemetry.looplag import watch_loop
 from sidecar.telemetry.telemetry import Telemetry
 from sidecar.webhooks.receiver import Receiver, for_old_webhooks
 
@@ -157,6 +158,7 @@ class App:
             store = start("store", self._outage.watch())
             config = start("config", self._reloading.follow())
             prune = start("prune", self._prune())
+            lag = start("loop lag", watch_loop(self._telemetry, time.monotonic))
             supervision = start("supervision", self._supervision.run())
             webhooks = [start("webhooks", self._webhooks.run())] if self._webhooks is not None else []
             self._move_positions()
@@ -169,7 +171,7 @@ class App:
                 await self._drain(pipeline, delivery)
             finally:
                 await self._inputs.halt()
-            for task in (pipeline, delivery, store, config, prune, supervision, *webhooks):
+            for task in (pipeline, delivery, store, config, prune, lag, supervision, *webhooks):
                 task.cancel()
 
     async def _guard(self, name: str, part: Coroutine[None, None, None]) -> None:

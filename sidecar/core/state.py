@@ -128,11 +128,12 @@ class End(msgspec.Struct, frozen=True):
 
 
 class Withheld(msgspec.Struct, frozen=True):
-    """Why a trigger was not sent; the key of a counter. `channel` None: nobody in particular was spared."""
+    """Why a notification was not sent; the key of a counter. `channel` None: nobody in particular was spared."""
 
     rule: str
     reason: SuppressedReason
     channel: str | None
+    action: Action = Action.TRIGGER
 
 
 class Facts(msgspec.Struct):

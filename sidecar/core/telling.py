@@ -260,7 +260,9 @@ class Telling:
         if not channels:
             return
         for channel in channels:
-            self._ledger.changes.facts.withheld[Withheld(incident.rule, reason, channel)] += 1
+            told = incident.told.get(channel)
+            action = Action.TRIGGER if told is None or told.pager else Action.UPDATE
+            self._ledger.changes.facts.withheld[Withheld(incident.rule, reason, channel, action)] += 1
         self._ledger.note(incident, Moment(at=now, what=what, text=text, reason=reason, channels=channels))
 
     def _intend(

@@ -42,6 +42,9 @@ SECONDS_TO_DETECT = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
 SECONDS_OF_PEOPLE = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 172800)
 """Acknowledging takes minutes, resolving up to a day, and a day of silence more where an application went dead."""
 
+SECONDS_OF_LOOP = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
+"""A loop that keeps up is late by less than 10 ms; beyond 50 ms something holds it that should not."""
+
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # untyped upstream
 
 
@@ -137,6 +140,12 @@ class Telemetry:
         )
         self.webhooks = Counter("luminalog_webhooks", "Webhooks from PagerDuty", ["event", "outcome"], registry=r)
         self.commit = Histogram("luminalog_store_commit_seconds", "Commits", buckets=SECONDS_TO_PAGE, registry=r)
+        self.loop_lag = Histogram(
+            "luminalog_event_loop_lag_seconds",
+            "How late a task that asked to be woken was woken",
+            buckets=SECONDS_OF_LOOP,
+            registry=r,
+        )
         self.log_lost = Counter("luminalog_log_lines_lost", "Own log lines that could not be written", registry=r)
         self.log_repeated = Counter("luminalog_log_lines_suppressed", "Own log lines left out", registry=r)
         self.build = Gauge("luminalog_build_info", "Version of the daemon", ["version"], registry=r)
@@ -244,7 +253,7 @@ class Telemetry:
     def _count_suppressed(self, event: events.Suppressed) -> None:
         self.suppressed.labels(event.rule, event.reason).inc(event.notifications)
         if event.channel is not None:
-            self.notifications.labels(event.channel, Action.TRIGGER, SettledAs.SUPPRESSED).inc(event.notifications)
+            self.notifications.labels(event.channel, event.action, SettledAs.SUPPRESSED).inc(event.notifications)
 
     def _count_delivery(self, event: Event) -> None:
         match event:
@@ -262,6 +271,8 @@ class Telemetry:
                 self.webhooks.labels(event.event, event.outcome).inc()
             case events.Committed():
                 self.commit.observe(event.seconds)
+            case events.LoopLag():
+                self.loop_lag.observe(event.seconds)
             case _:
                 pass  # logged only
 

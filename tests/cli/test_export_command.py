@@ -12,7 +12,7 @@ import pytest
 from api_kit import EPOCH, serving
 from incident_kit import HOSTILE, ID, an_incident, entry, moments_of
 
-from sidecar.cli import client, incidents
+from sidecar.cli import incidents
 from sidecar.cli.client import TOKEN_VARIABLE
 from sidecar.core.incidents import Incident, State
 from sidecar.core.outbox import Entry
@@ -109,14 +109,3 @@ async def test_what_is_shown_cannot_steer_a_terminal(capsys: Capture) -> None:
 async def test_an_incident_that_is_not_there_exits_1_whatever_its_name(name: str, capsys: Capture) -> None:
     assert await command("show", name) == 1
     assert "no such incident" in capsys.readouterr().err
-
-
-def test_whoever_has_no_name_on_the_system_is_known_by_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a container that runs under a number of its own."""
-
-    def nobody() -> str:
-        raise KeyError("getpwuid(): uid not found: 12345")
-
-    monkeypatch.setattr(client.getpass, "getuser", nobody)
-    monkeypatch.setattr(client.os, "getuid", lambda: 12345)
-    assert client.author(None) == "user 12345"

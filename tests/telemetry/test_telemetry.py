@@ -190,6 +190,7 @@ HISTOGRAMS = [
         90,
     ),
     (events.Committed(seconds=0.5), "luminalog_store_commit_seconds", {}, 0.5),
+    (events.LoopLag(seconds=0.25), "luminalog_event_loop_lag_seconds", {}, 0.25),
 ]
 
 
