@@ -84,6 +84,19 @@ class Ring:
             self._levels += row.levels
             self.source = row.source
 
+    @classmethod
+    def of(cls, time: int, level: Level, source: str) -> Ring:
+        """Return a ring that holds one match."""
+        ring = cls()
+        ring._times.append(time)
+        ring._levels.append(level)
+        ring.source = source
+        return ring
+
+    def only(self) -> tuple[int, Level] | None:
+        """Return the match that is the only one."""
+        return (self._times[-1], Level(self._levels[-1])) if len(self) == 1 else None
+
     def __len__(self) -> int:
         return len(self._times) - self._head
 
@@ -148,17 +161,43 @@ class Ring:
 
 
 class Window:
-    """The live and the late ring of one rule and one group."""
+    """The live and the late ring of one rule and one group.
 
-    __slots__ = ("late", "live")
+    Most groups of a rule that has very many hold a single match: that is kept without a ring, in a fifth of the memory.
+    """
+
+    __slots__ = ("_level", "_ring", "_source", "_time", "late")
 
     def __init__(self, live: Ring | None = None, late: Ring | None = None) -> None:
-        self.live = live if live is not None else Ring()
+        self._ring: Ring | None = None
+        """The live one; None: there is only what the next three say."""
+        self._time: int | None = None
+        self._level = Level.DEBUG
+        self._source = ""
         self.late = late
+        if live is not None:
+            only = live.only()
+            if only is None:
+                self._ring = live
+            else:
+                self._time, self._level, self._source = *only, live.source
+
+    @property
+    def live(self) -> Ring:
+        """The live ring, as it is now."""
+        if self._ring is not None:
+            return self._ring
+        return Ring() if self._time is None else Ring.of(self._time, self._level, self._source)
 
     def add(self, time: int, level: Level, source: str, span: Span) -> tuple[Counted, Run | None]:
         """Count a match; with a breach comes the run of N that breached."""
-        ring = self.live
+        ring = self._ring
+        if ring is None:
+            if self._time is None and span.threshold > 1:
+                self._time, self._level, self._source = time, level, source
+                return Counted.COUNTED, None
+            ring = self._ring = self.live
+            self._time = None
         if not ring.holds(time, span.horizon):
             ring = self.late = self.late or Ring()
             if not ring.holds(time, span.horizon):
@@ -168,13 +207,21 @@ class Window:
 
     def is_over(self, horizon: int, clock: Callable[[str], int | None]) -> bool:
         """Whether nothing can fill either ring any more. `clock` tells how far a source has come."""
-        return self.live.is_over(horizon, clock) and (self.late is None or self.late.is_over(horizon, clock))
+        if self.late is not None and not self.late.is_over(horizon, clock):
+            return False
+        if self._ring is not None:
+            return self._ring.is_over(horizon, clock)
+        now = clock(self._source)
+        return self._time is None or (now is not None and self._time + horizon < now)
 
     def sources(self) -> tuple[str, ...]:
         """Return the sources that decide when it is over."""
-        return (self.live.source,) if self.late is None else (self.live.source, self.late.source)
+        live = self._source if self._ring is None else self._ring.source
+        return (live,) if self.late is None else (live, self.late.source)
 
     def count(self, span: Span) -> int:
         """Return how many matches lie within the window that ends at the newest one."""
-        newest = self.live.newest
-        return 0 if newest is None else self.live.count_since(newest - span.window)
+        if self._ring is None:
+            return 0 if self._time is None else 1
+        newest = self._ring.newest
+        return 0 if newest is None else self._ring.count_since(newest - span.window)

@@ -144,3 +144,14 @@ def test_the_count_is_that_of_the_window_which_ends_at_the_newest_match() -> Non
     for time in (0, 5, 10, 12):
         window.add(time, Level.ERROR, "A", span)
     assert window.count(span) == 3
+
+
+def test_a_group_with_a_single_match_takes_at_most_400_bytes_with_its_key() -> None:
+    span, windows = Span(10, 300, 60), {}
+    tracemalloc.start()
+    for n in range(5_000):
+        window = windows["a-service", f"Random{n:010x}Error"] = Window()
+        window.add(10**18 + n, Level.ERROR, "source", span)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken / len(windows) <= 400
