@@ -13,6 +13,7 @@ Invariants
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -45,6 +46,9 @@ LONGEST_GAP = 4095
 
 BEGINS_OBJECT = frozenset("{ \t\r\n")
 """What a text that holds an object begins with."""
+
+_UNUSUAL = re.compile('["\\\\\x00-\x1f]').search
+"""In a key: msgspec makes no parser for it."""
 
 _Plain = str | int | float | bool | None
 _Flat = dict[str, _Plain]
@@ -135,7 +139,8 @@ class _Memory:
         if self._wait:
             self._wait -= 1
             return None
-        place = place_of(plan_of(value), value) if len(value) <= MAX_KEYS else None
+        usual = len(value) <= MAX_KEYS and not any(map(_UNUSUAL, value))
+        place = place_of(plan_of(value), value) if usual else None
         if place is None:
             return None
         sight = self.sights.get(place)

@@ -56,6 +56,12 @@ def read(**changes: object) -> Decoded:
     return Stream(DecodeOptions(format="json")).feed(line * 20, ARRIVAL)[-1]
 
 
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What earlier tests read decides how soon a parser is made."""
+    monkeypatch.setattr(glance, "_memory", glance._Memory())
+
+
 @given(st.lists(OBJECTS, min_size=1, max_size=6), st.sampled_from(["", " \t", "\ufeff"]))
 def test_it_does_not_show_when_a_record_was_read(changes: list[dict[str, object]], padding: str) -> None:
     reader = ObjectReader(DecodeOptions(), TimeReader("UTC"), " \t\ufeff")
@@ -127,3 +133,9 @@ def test_a_line_is_cut_where_it_always_was() -> None:
 def test_it_is_equal_to_no_other_thing() -> None:
     assert read().record != "a record"
     assert isinstance(read().record, Record)
+
+
+@pytest.mark.parametrize("key", ['"', "\\", "\x00", "\x1f", "user\rid"])
+def test_a_key_that_no_parser_can_be_made_for_is_read_all_the_same(key: str) -> None:
+    decoded = read(**{key: 5})
+    assert (decoded.record.service, decoded.record.fields[key]) == ("pay", 5)
