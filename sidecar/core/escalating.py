@@ -107,4 +107,4 @@ class Escalating:
     def _keep_from(self, incident: Incident, reason: SuppressedReason, step: int, now: int) -> None:
         if incident.escalation is not None:
             text = step_text(incident.escalation.policy, step)
-            self._telling.keep_from(incident, reason, self._channels(incident, step), now, text)
+            self._telling.keep_from(incident, reason, self._channels(incident, step), now, text=text)

@@ -108,7 +108,7 @@ class Telling:
             age=age if hush is None else min(age, hush.age),
             channels=(*known, *more),
         )
-        self._withhold(incident, peace.reason, more, now, text=peace.text)
+        self.keep_from(incident, peace.reason, more, now, text=peace.text)
         self._ledger.mark(incident)
         self.schedule(incident)
         return True
@@ -124,7 +124,7 @@ class Telling:
         peace = self._hushing.of(incident, now)
         if peace is None:
             return None
-        self._withhold(incident, peace.reason, tuple(channels), now, text=peace.text)
+        self.keep_from(incident, peace.reason, tuple(channels), now, text=peace.text)
         return peace.until
 
     def escalate(self, incident: Incident, channels: Iterable[str], now: int, *, notes: tuple[str, ...]) -> None:
@@ -150,7 +150,7 @@ class Telling:
         """Tell everyone who was told of it that it is over, except where a person said so."""
         incident.known_over = self._follow_up(incident, Action.RESOLVE, now, notes, but)
         self._ledger.changes.subjects[incident.id] = incident
-        self._withhold(incident, SuppressedReason.STALE, incident.deferred, now)
+        self.keep_from(incident, SuppressedReason.STALE, incident.deferred, now)
 
     def acknowledge(self, incident: Incident, now: int, *, notes: tuple[str, ...], but: Via) -> None:
         """Tell everyone who was told of it that a person has taken it on, except where they did."""
@@ -194,7 +194,7 @@ class Telling:
         unaware = [channel for channel in channels if channel not in incident.told]
         chats = tuple(name for name in channels if name in incident.told and not incident.told[name].pager)
         pagers = tuple(name for name in channels if name in incident.told and incident.told[name].pager)
-        self._withhold(incident, SuppressedReason.FALLBACK, pagers, now, text=note)
+        self.keep_from(incident, SuppressedReason.FALLBACK, pagers, now, text=note)
         if self._held_back(incident, unaware, now, now):
             self.spared(incident, chats, now)
             return
@@ -208,7 +208,7 @@ class Telling:
     def withhold(self, incident: Incident, reason: SuppressedReason, now: int, *, what: What = What.SUPPRESSED) -> None:
         """Count and note whom the incident would have been told to."""
         spared = tuple(channel for channel in self.channels_of(incident) if channel not in incident.told)
-        self._withhold(incident, reason, spared, now, what=what)
+        self.keep_from(incident, reason, spared, now, what=what)
 
     def _follow_up(
         self, incident: Incident, action: Action, now: int, notes: tuple[str, ...], but: Via | None
@@ -242,12 +242,6 @@ class Telling:
         )
 
     def keep_from(
-        self, incident: Incident, reason: SuppressedReason, channels: tuple[str, ...], now: int, text: str
-    ) -> None:
-        """Count and note that channels are not told."""
-        self._withhold(incident, reason, channels, now, text=text)
-
-    def _withhold(
         self,
         incident: Incident,
         reason: SuppressedReason,
@@ -257,6 +251,7 @@ class Telling:
         what: What = What.SUPPRESSED,
         text: str = "",
     ) -> None:
+        """Count and note that channels are not told."""
         if not channels:
             return
         for channel in channels:
