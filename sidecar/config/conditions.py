@@ -13,7 +13,7 @@ from sidecar.config.problems import Place, listed, quoted
 from sidecar.config.reader import BAD, Reader, suggestion
 from sidecar.config.values import read_level
 from sidecar.core.conditions import All, Any, Compare, Condition, Equals, Exists, Glob, Not, Regex
-from sidecar.core.matching import PatternError, compile_regex
+from sidecar.core.patterns import PatternError, compile_regex
 
 MAX_DEPTH = 20
 """Nesting of one rule's conditions: evaluation recurses, and nobody can read more."""

@@ -13,7 +13,7 @@ from sidecar.config import document
 from sidecar.config.conditions import field_name
 from sidecar.config.problems import Place, Source
 from sidecar.config.values import check_name, read_duration
-from sidecar.core.matching import PatternError, compile_captures
+from sidecar.core.patterns import PatternError, compile_captures
 from sidecar.core.rule import ByLikeness, ByPattern, ByTime, Grouping
 
 MAX_FIELD_NAME = 200

@@ -10,14 +10,12 @@ The same record gives the same answer always: nothing here depends on what came 
 from __future__ import annotations
 
 import enum
-import fnmatch
 import hashlib
 import operator
 import re
 from collections.abc import Callable, Iterable
 
 import msgspec
-import re2
 
 from sidecar.core.conditions import All, Any, Compare, Condition, Equals, Exists, Glob, Not, Regex
 from sidecar.core.decode.base import Decoded
@@ -25,6 +23,7 @@ from sidecar.core.fields import lookup, lookup_text
 from sidecar.core.levels import Level
 from sidecar.core.masking import template_of
 from sidecar.core.match import Match
+from sidecar.core.patterns import compile_captures, compile_glob, compile_regex
 from sidecar.core.records import NONE, Record
 from sidecar.core.rule import ByLikeness, ByPattern, Rule
 
@@ -39,18 +38,6 @@ MAX_CACHED_LENGTH = 256
 MAX_GROUP_VALUE = 256
 """Characters of a group's value: enough for any real name; groups are stored, sent and shown."""
 
-MAX_REGEX_LENGTH = 4096
-"""Characters of a regular expression: more is generated, not written, and belongs into another tool."""
-
-MAX_CAPTURES = 8
-"""Capturing groups of a pattern that records are counted by: each is a field of the group."""
-
-WHOLE = "pattern"
-"""The field that holds what a pattern without capturing groups matches."""
-
-REGEX_MEMORY = 8 * 1024 * 1024
-"""Bytes that one compiled RE2 pattern and its state cache may take: RE2's own default, made explicit."""
-
 _DECIMAL = re.compile(r"[-+]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][-+]?[0-9]{1,3})?")
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -61,10 +48,6 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 
 Test = Callable[[Record], bool]
 Group = tuple[str, ...]
-
-
-class PatternError(ValueError):
-    """A regular expression that RE2 does not take; the message is RE2's reason."""
 
 
 class Mismatch(enum.StrEnum):
@@ -252,67 +235,6 @@ def _group_value(value: str | None) -> str:
         return value
     digest = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
     return f"{value[: MAX_GROUP_VALUE - len(digest) - 1]}…{digest}"
-
-
-def compile_glob(pattern: str) -> Callable[[str], bool]:
-    """Return a test for a whole text against a case-sensitive glob of `*`, `?`, `[…]` and `[!…]`."""
-    found = re.compile(fnmatch.translate(pattern)).match
-    return lambda text: found(text) is not None
-
-
-def compile_regex(pattern: str) -> Callable[[str], bool]:
-    """Return a test whether RE2 finds a pattern anywhere in a text.
-
-    Raises:
-        PatternError: RE2 does not take the pattern.
-    """
-    search = _compiled(pattern, capturing=False).search
-    return lambda text: search(_encoded(text)) is not None
-
-
-def compile_captures(pattern: str) -> tuple[Group, Callable[[str], tuple[str | None, ...]]]:
-    """Return the names of what a pattern captures, and a function that returns this of a text, None for what is not.
-
-    A capturing group without a name is `pattern.1` and so on; a pattern without any captures its whole match.
-
-    Raises:
-        PatternError: RE2 does not take the pattern, or it captures too much.
-    """
-    compiled = _compiled(pattern, capturing=True)
-    if compiled.groups > MAX_CAPTURES:
-        raise PatternError(f"it has {compiled.groups} capturing groups; at most {MAX_CAPTURES} are possible")
-    named = {number: name for name, number in compiled.groupindex.items()}
-    names = tuple(_text(named[n]) if n in named else f"{WHOLE}.{n}" for n in range(1, compiled.groups + 1)) or (WHOLE,)
-    wanted, nothing = range(1, compiled.groups + 1) if compiled.groups else (0,), (None,) * len(names)
-
-    def search(text: str) -> tuple[str | None, ...]:
-        found = compiled.search(_encoded(text))
-        return nothing if found is None else tuple(_text(found[n]) if found[n] else None for n in wanted)
-
-    return names, search
-
-
-def _compiled(pattern: str, *, capturing: bool) -> re2._Regexp:
-    if len(pattern) > MAX_REGEX_LENGTH:
-        raise PatternError(f"longer than {MAX_REGEX_LENGTH} characters")
-    options = re2.Options()
-    options.log_errors = False  # RE2 would write to standard error itself
-    options.max_mem = REGEX_MEMORY
-    options.never_capture = not capturing
-    try:
-        # As bytes: a text that UTF-8 cannot carry (a lone surrogate) is then merely a text that does not match.
-        return re2.compile(_encoded(pattern), options)
-    except re2.error as error:
-        reason = error.args[0]
-        raise PatternError(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)) from None
-
-
-def _text(raw: bytes | str) -> str:
-    return raw if isinstance(raw, str) else raw.decode("utf-8", "replace")  # `\C` captures single bytes
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
 
 
 def compile_condition(condition: Condition) -> Test:

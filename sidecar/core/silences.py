@@ -19,7 +19,7 @@ from functools import lru_cache
 import msgspec
 
 from sidecar.core.incidents import Incident
-from sidecar.core.matching import compile_regex
+from sidecar.core.patterns import compile_regex
 from sidecar.core.texts import fill, placeholders_of
 from sidecar.core.times import DAY
 

@@ -14,13 +14,11 @@ from sidecar.core.matching import (
     MAX_GROUP_VALUE,
     Matcher,
     Mismatch,
-    PatternError,
     compile_condition,
-    compile_glob,
-    compile_regex,
     describe,
     why_not,
 )
+from sidecar.core.patterns import PatternError, compile_glob, compile_regex
 from sidecar.core.records import Record
 from sidecar.core.rule import ResolvePolicy, Rule
 
