@@ -137,6 +137,9 @@ class Decoder(Protocol):
     def due(self) -> int | None:
         """Return when what is held has waited long enough (nanoseconds), None if nothing is."""
 
+    def idle(self, now: int) -> bool:
+        """Say whether nothing that was pushed makes a difference to what comes from `now` on."""
+
     def state(self) -> bytes:
         """Return what to remember, the held lines included; empty if there is nothing."""
 
