@@ -49,7 +49,7 @@ _OPENING = (
 )
 """How a text begins that may have a level or an error type in front."""
 
-_MESSAGE = rf"(?:message|msg|log|text|event|body|@m)\\*\"(?:[^:]|:(?: ?{_QUOTE}{_OPENING}|  | ?[^ \"\\]| ?\\+[^\"\\]))"
+_MESSAGE = rf"(?i:message|msg|log|text|event|body|@m)\\*\"(?:[^:]|:(?: ?{_QUOTE}{_OPENING}|  | ?[^ \"\\]| ?\\+[^\"\\]))"
 
 _ERRORS: list[Expression] = [
     # an error as a whole, an error's type, a stack trace
