@@ -35,11 +35,11 @@ _QUOTE = r'\\*"'
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _SUFFIX = "(?:Error|Exception|Failure|Fault|Panic|Timeout|Interrupt|Throwable)"
 
-_ALWAYS: list[Expression] = [
-    # an escape of what can be written without one
-    (r"\\u00(?:[013-7][0-9a-f]|2[0-57-9a-f]|3[0-9abdf])", True),
-    (r"\x1b", False),
-]
+ESCAPED: Expression = (r"\\u00(?:[013-7][0-9a-f]|2[0-57-9a-f]|3[0-9abdf])", True)
+"""Finds an escape of what can be written without one."""
+
+COLOUR = b"\x1b"
+"""What makes a line a hit, too. To look for it by itself is faster by far."""
 
 _OPENING = (
     r"(?:[^A-Za-z{\"]"  # a time, a bracket, white space, what is not ASCII
@@ -60,8 +60,8 @@ _ERRORS: list[Expression] = [
         True,
     ),
     # a trace inside a message, and what a message begins with that is no name
-    (r"Traceback \(most |Exception in thread |Unhandled |Uncaught |Caused by: |terminate called |libc\+\+abi", False),
-    (r"n(?:\s|\\+t)+(?:at|from) |\\+n#[0-9]|\\+ngoroutine ", False),
+    (r"Traceback \(most |Exception in thread |Unhandled(?:Promise| )|Uncaught |Caused by: ", False),
+    (r"terminate called |libc\+\+abi|(?:\\t|\t|(?:[ \t]|\\[tn]) )(?:at|from) |\\n#[0-9]|\\ngoroutine ", False),
 ]
 """What makes a record without a level an error."""
 
@@ -75,14 +75,13 @@ def of_levels(levels: frozenset[Level]) -> list[Expression]:
     The input's `default_level` must not be among them: nothing has to be said for that.
     """
     if not levels:
-        return list(_ALWAYS)
+        return []
     names = [name for name, level in ALIASES.items() if level in levels]
     stems = _one_of(_stems(names))
     numbers = _one_of(str(n) for n in range(100) if {level_from_number(n, scale) for scale in Scale} & levels)
     number = rf"(?:[0-9]+[.e]|0[0-9]|{numbers}[^0-9])"
     text = rf"{_QUOTE}(?:[^A-Za-z0-9\"]|{stems}|{number})"
     found: list[Expression] = [
-        *_ALWAYS,
         (rf"{_LEVEL_KEY}\\*\"(?:[^:]|:(?: ?{text}| ?{number}| ?[^ \"\\A-Za-z0-9]|  | ?\\+[^\"\\]))", True),
         (_MESSAGE, False),
         (rf"{_one_of(name.upper() for name in _stems(names))}", False),
@@ -105,53 +104,72 @@ def of_levels(levels: frozenset[Level]) -> list[Expression]:
 # ── lines that the lines around them may belong to ────────────────────────────────────────────────────────────────────
 
 
-def of_structure(*, cri: bool, docker: bool) -> list[Expression]:
-    """Return what finds every line that is not what it must be to be a record by itself.
+TEXT: list[Expression] = [
+    (r":[0-9]+:in ", False),
+    (r"\.[cm]?[jt]sx?:[0-9]+(?:[\s\x80-\xff]|\\+[trnf])*(?:\\+n\"|\n)", False),
+    (r"node:[^\s\"]+:[0-9]+(?:[\s\x80-\xff]|\\+[trnf])*(?:\\+n\"|\n)", False),
+]
+"""Find text that looks like an object but is a frame of Ruby's, or the source line that Node prints."""
 
-    That is an object, by itself or wrapped, whole, by a container's runtime. Everything else may go on with the line
-    before it, or be gone on with. A line that merely looks like an object is text: it can only be the beginning of a
-    record, or look like a frame of Ruby's or the source line that Node prints.
-    """
-    wrapped = [_not_cri()] if cri else []
-    found: list[Expression] = [
-        (rf"^(?:[^{{0-9]|{wrapped[0]})" if cri else r"^[^{]", False),
-        (r":[0-9]+:in ", False),
-        (r"\.[cm]?[jt]sx?:[0-9]+(?:\s|\\+[trnf])*(?:\\+n\"|\n)", False),
-        (r"node:[^\s\"]+:[0-9]+(?:\s|\\+[trnf])*(?:\\+n\"|\n)", False),
+DOCKER_MEMBER: Expression = (r"\"stream\"", False)
+"""Finds every line of Docker's."""
+
+
+def of_docker() -> list[Expression]:
+    """Return what finds lines that Docker wrapped around anything but a whole object, or did not write as it does."""
+    return [
+        # what was logged does not begin as an object
+        (r"\"log\"(?:[^:]|:[^\"]|:\"[^{])", False),
+        # it does not end with a newline: the first piece of a line
+        (r"(?:\\\\n\",\"|[^\\]n\",\"|[^n]\",\"|[^\"],\"|[^,]\")stream\"", False),
+        # members in another order than Docker's
+        (rf"\"stream\"{_not_docker()}", False),
     ]
-    if docker:
-        found += [
-            (r"\"log\"(?:[\s]|:(?:[\t\r]| [\t \r]| ?\"[^{]))", False),
-            # no newline at the end: the first piece of a line
-            (r"\"log\": ?\"\{(?:[^\"\\\n]|\\[^\n])*(?:[^\"\\\n]|\\[^n\n])\"", False),
-        ]
-    return found
+
+
+def first_characters(*, cri: bool) -> Expression:
+    """Return what finds lines that are no object, by itself or, with `cri`, wrapped whole by a Kubernetes runtime.
+
+    A match ends behind the first character that is in the way, which may be the line's newline.
+    """
+    return (rf"^(?:[^{{0-9]|{_not_cri()})" if cri else r"^[^{]", False)
+
+
+def _unlike(parts: Iterable[tuple[str, str]], rest: str) -> str:
+    """Return what matches up to the first character that is in the way, and what comes behind all parts.
+
+    Each part is a class of characters, and the class of all others.
+    """
+    for part, other in reversed(list(parts)):
+        rest = rf"(?:{other}|{part}{rest})" if rest else other
+    return rest
+
+
+def _letters(text: str) -> list[tuple[str, str]]:
+    return [(rf"[{char}]", rf"[^{char}]") for char in text]
 
 
 def _not_cri() -> str:
-    """Return what matches the beginning of every line but of those that CRI runtimes write around an object.
-
-    Only what they write is excepted: nanoseconds, a zone, and no tags.
-    """
+    """Return the same for what runtimes write around an object: nanoseconds, a zone, and no tags."""
     digit = ("[0-9]", "[^0-9]")
-
-    def unlike(parts: list[tuple[str, str]], rest: str) -> str:
-        for part, other in reversed(parts):
-            rest = rf"(?:{other}|{part}{rest})" if rest else other
-        return rest
-
-    def literal(text: str) -> list[tuple[str, str]]:
-        return [(rf"[{char}]", rf"[^{char}]") for char in text]
-
-    content = unlike(literal(" F {"), "")
-    stream = unlike(literal(" std"), rf"(?:[^oe]|o{unlike(literal('ut'), content)}|e{unlike(literal('rr'), content)})")
-    offset = unlike([digit, digit, *literal(":"), digit, digit], stream)
-    zone = rf"(?:[^0-9Z+\-]|Z{stream}|[+\-]{offset})"
-    fraction = rf"(?:[^0-9]|[0-9]{{1,9}}{zone}|[0-9]{{10}})"
-    time = [digit] * 4 + [("-", "[^-]")] + [digit] * 2 + [("-", "[^-]")] + [digit] * 2 + literal("T")
-    time += [digit] * 2 + literal(":") + [digit] * 2 + literal(":") + [digit] * 2 + [(r"\.", r"[^.]")]
+    content = _unlike(_letters(" F {"), "")
+    out, err = _unlike(_letters("ut"), content), _unlike(_letters("rr"), content)
+    stream = _unlike(_letters(" std"), rf"(?:[^oe]|o{out}|e{err})")
+    offset = _unlike([digit, digit, (":", "[^:]"), digit, digit], stream)
+    fraction = rf"(?:[^0-9]|[0-9]{{1,9}}(?:[^0-9Z+\-]|Z{stream}|[+\-]{offset})|[0-9]{{10}})"
     # The first digit has been looked at.
-    return rf"[0-9]{unlike(time[1:], fraction)}"
+    dash, colon = ("-", "[^-]"), (":", "[^:]")
+    date = [*[digit] * 3, dash, *[digit] * 2, dash, *[digit] * 2, ("T", "[^T]")]
+    clock = [*[digit] * 2, colon, *[digit] * 2, colon, *[digit] * 2, (r"\.", r"[^.]")]
+    return f"[0-9]{_unlike([*date, *clock], fraction)}"
+
+
+def _not_docker() -> str:
+    """Return the same for what Docker writes behind the name of the stream."""
+    time, attributes = _unlike(_letters('ime":"'), ""), _unlike(_letters('ttrs":{'), "")
+    tail = _unlike(_letters('","'), rf"(?:[^ta]|t{time}|a{attributes})")
+    out, err = _unlike(_letters("ut"), tail), _unlike(_letters("rr"), tail)
+    return _unlike(_letters(':"std'), rf"(?:[^oe]|o{out}|e{err})")
 
 
 def _one_of(texts: Iterable[str]) -> str:

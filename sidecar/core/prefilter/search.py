@@ -11,12 +11,21 @@ Invariants
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from sidecar.core.decode.base import DecodeOptions
 from sidecar.core.prefilter.needs import Needs, Unbounded, needs_of
-from sidecar.core.prefilter.patterns import Expression, of_levels, of_structure
+from sidecar.core.prefilter.patterns import (
+    COLOUR,
+    DOCKER_MEMBER,
+    ESCAPED,
+    TEXT,
+    Expression,
+    first_characters,
+    of_docker,
+    of_levels,
+)
 from sidecar.core.rule import Rule
 
 try:
@@ -38,6 +47,9 @@ BYTES_PER_HIT = 1024
 
 MIN_HITS = 64
 """Small blocks may have these in any case."""
+
+
+_Scan = Callable[[bytes, Callable[[int, int, int, int, object], bool]], object]
 
 
 class Passed(enum.StrEnum):
@@ -62,48 +74,72 @@ class Prefilter:
 
     def __init__(self, needs: Needs, options: DecodeOptions) -> None:
         """Compile. Must only be done where `AVAILABLE`."""
-        cri, docker = options.format in ("auto", "cri"), options.format in ("auto", "docker")
-        structure = [] if options.format == "json" else of_structure(cri=cri, docker=docker)
         lines = of_levels(needs.levels) + [(word.text, word.any_case) for word in sorted(needs.words)]
-        self._joined = len(lines)
-        """The first of the expressions that find lines which may belong to others."""
-        self._database = _compiled(lines + structure)
-        self._scan = self._database.scan
         self.by_words = bool(needs.words)
         """What is around a stream may satisfy a condition without a word of it on any line."""
+        self._joined = len(lines)
+        """The first of the expressions that find lines which may go on with the line before."""
+        self._joins = options.format != "json"
+        self._first: _Scan | None = None
+        self._docker: _Scan | None = None
+        once = False
+        if self._joins:
+            lines += TEXT
+            self._first = _compiled([first_characters(cri=options.format in ("auto", "cri"))]).scan
+            if once := options.format in ("auto", "docker"):
+                self._docker = _compiled(of_docker()).scan
+        lines.append(ESCAPED)
+        self._last = len(lines)
+        self._main = _compiled(lines, once=DOCKER_MEMBER if once else None).scan
 
     def find(self, block: bytes) -> list[Found] | None:
         """Return the lines of a block of whole lines that must be decoded, in order; None: all of them."""
-        hits: list[tuple[int, int]] = []
-        most = max(MIN_HITS, len(block) // BYTES_PER_HIT)
+        hits: list[tuple[int, bool]] = []
+        room = max(MIN_HITS, len(block) // BYTES_PER_HIT)
+        docker = False
 
         def hit(number: int, start: int, end: int, flags: int, context: object) -> bool:
-            hits.append((end, number))
-            return len(hits) > most
+            nonlocal docker
+            if number == self._last:
+                docker = True
+                return False
+            hits.append((end, joins and number >= joined))
+            return len(hits) > room
 
+        joins, joined = self._joins, 0
         try:
-            self._scan(block, hit)
+            if self._first is not None:
+                self._first(block, hit)
+            at = block.find(COLOUR)
+            while at >= 0 and not hit(0, at, at + 1, 0, None):
+                at = block.find(COLOUR, at + 1)
+            joined = self._joined
+            self._main(block, hit)
+            if docker and self._docker is not None:
+                joined = 0
+                self._docker(block, hit)
         except hyperscan.ScanTerminated:
             return None
-        return self._lines(block, hits)
+        return _lines(block, hits)
 
-    def _lines(self, block: bytes, hits: list[tuple[int, int]]) -> list[Found] | None:
-        found: list[Found] = []
-        size = last = 0
-        room = max(len(block) * MAX_SHARE, MIN_HITS * 256)
-        for end, number in sorted(hits):
-            joined = number >= self._joined
-            if end <= last:
-                if joined and not found[-1].joined:
-                    found[-1] = found[-1]._replace(joined=True)
-                continue
-            start = block.rfind(b"\n", last, end - 1) + 1 or last
-            last = block.index(b"\n", end - 1) + 1
-            found.append(Found(start, last, joined))
-            size += last - start
-            if size > room:
-                return None
-        return found
+
+def _lines(block: bytes, hits: list[tuple[int, bool]]) -> list[Found] | None:
+    """Return the lines that hits end on; None if they are too much of the block."""
+    found: list[Found] = []
+    size = last = 0
+    room = max(len(block) * MAX_SHARE, MIN_HITS * 256)
+    for end, joined in sorted(hits):
+        if end <= last:
+            if joined and not found[-1].joined:
+                found[-1] = found[-1]._replace(joined=True)
+            continue
+        start = block.rfind(b"\n", last, end - 1) + 1 or last
+        last = block.index(b"\n", end - 1) + 1
+        found.append(Found(start, last, joined))
+        size += last - start
+        if size > room:
+            return None
+    return found
 
 
 def passed_over(needs: Needs, options: DecodeOptions) -> Passed | None:
@@ -126,13 +162,19 @@ def unbounded_rules(rules: Iterable[Rule], options: DecodeOptions) -> tuple[Unbo
     return needs_of(rules, options.default_level).unbounded
 
 
-def _compiled(expressions: list[Expression]) -> hyperscan.Database:
+def _compiled(expressions: list[Expression], once: Expression | None = None) -> hyperscan.Database:
+    """Return a database of expressions, numbered in their order, the last of which is reported but once."""
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    flags = hyperscan.HS_FLAG_MULTILINE
+    flags = [
+        hyperscan.HS_FLAG_MULTILINE | (hyperscan.HS_FLAG_CASELESS if any_case else 0) for _, any_case in expressions
+    ]
+    if once is not None:
+        expressions = [*expressions, once]
+        flags.append(hyperscan.HS_FLAG_SINGLEMATCH)
     database.compile(
         expressions=[expression.encode() for expression, _ in expressions],
         ids=list(range(len(expressions))),
         elements=len(expressions),
-        flags=[flags | (hyperscan.HS_FLAG_CASELESS if any_case else 0) for _, any_case in expressions],
+        flags=flags,
     )
     return database
