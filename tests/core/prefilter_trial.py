@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import enum
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache
 from itertools import pairwise
 from random import Random
 from unittest.mock import patch
@@ -18,6 +21,7 @@ from sidecar.core.decode.base import DecodeOptions
 from sidecar.core.decode.stream import Stream
 from sidecar.core.detect import Detection, Detector
 from sidecar.core.levels import Level
+from sidecar.core.match import Match
 from sidecar.core.matching import Matcher
 from sidecar.core.prefilter import search
 from sidecar.core.rule import ResolvePolicy, Rule
@@ -35,7 +39,7 @@ CONDITIONS: tuple[Condition, ...] = (
 )
 
 
-@lru_cache(maxsize=None)
+@cache
 def setting(number: int) -> tuple[list[Rule], DecodeOptions, search.Prefilter | None]:
     """Rules of some shape, how their input is read, and what is searched for."""
     rng = Random(number)
@@ -90,11 +94,10 @@ class Trial:
         lines: list[bytes] = []
         while len(lines) < count:
             lines += written(rng, shape, boring(rng) if rng.random() < plain else odd_lines.content(rng))
-        data = b"".join(line + rng.choice((b"\n", b"\n", b"\n", b"\n", b"\r\n", b"\n\n")) for line in lines)
-        cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randrange(4)))
-        self.blocks = [data[a:b] for a, b in pairwise((0, *cuts, len(data)))]
-        self.pauses = [rng.choice((0, 0, SECOND // 100, SECOND, 10 * SECOND, 100 * SECOND)) for _ in self.blocks]
-        self.flushes = [rng.random() < 0.5 for _ in self.blocks]
+        self.lines = [line + rng.choice((b"\n", b"\n", b"\n", b"\n", b"\r\n", b"\n\n")) for line in lines]
+        self.cuts = sorted(rng.random() for _ in range(rng.randrange(4)))
+        self.pauses = [rng.choice((0, 0, SECOND // 100, SECOND, 10 * SECOND, 100 * SECOND)) for _ in (*self.cuts, 1)]
+        self.flushes = [rng.random() < 0.5 for _ in self.pauses]
 
     def differs(self) -> tuple[object, object] | None:
         """Return what differs first: without, and with a prefilter; None if nothing does."""
@@ -104,18 +107,27 @@ class Trial:
                     return exact, quick
         return None
 
+    def shrink(self) -> None:
+        """Leave out every line that is not needed for the difference."""
+        at = 0
+        while at < len(self.lines):
+            line = self.lines.pop(at)
+            if self.differs() is None:
+                self.lines.insert(at, line)
+                at += 1
+
     def _run(self, prefilter: search.Prefilter | None) -> Iterator[object]:
         stream = Stream(self.options)
         stream.prefilter = prefilter
         detector = Detector(stream, Matcher(self.rules))
-        now = NOW
-        for block, pause, flush in zip(self.blocks, self.pauses, self.flushes, strict=True):
+        data, now = b"".join(self.lines), NOW
+        ends = [round(cut * len(data)) for cut in (0, *self.cuts, 1)]
+        for (start, end), pause, flush in zip(pairwise(ends), self.pauses, self.flushes, strict=True):
             now += pause
-            yield self._told(detector.judge(block, arrival=now, at_end=False), data=bool(block))
+            yield self._told(detector.judge(data[start:end], arrival=now, at_end=False), data=True)
             if flush:
                 yield self._told(detector.flush(arrival=now, at_end=False), data=False)
         yield self._told(detector.judge(b"", arrival=now, at_end=False, final=True), data=False)
-
 
     def _told(self, detection: Detection, *, data: bool) -> object:
         """Return what decisions are made of.
@@ -141,8 +153,8 @@ def written(rng: Random, shape: Shape, line: bytes) -> list[bytes]:
 
 
 def boring(rng: Random) -> bytes:
-    time = "" if rng.random() < 0.1 else '"time":"2026-01-02T03:04:05.%03dZ",' % rng.randrange(1000)
-    return b'{%s"level":"info","msg":"Request done","user":%d}' % (time.encode(), rng.randrange(9))
+    stamp = "" if rng.random() < 0.1 else f'"time":"2026-01-02T03:04:05.{rng.randrange(1000):03}Z",'
+    return f'{{{stamp}"level":"info","msg":"Request done","user":{rng.randrange(9)}}}'.encode()
 
 
 @contextmanager
@@ -150,3 +162,44 @@ def unlimited() -> Iterator[None]:
     """Search blocks however much is found in them."""
     with patch.multiple(search, MAX_SHARE=2.0, MIN_HITS=1_000_000):
         yield
+
+
+def matches(rules: list[Rule], options: DecodeOptions, prefilter: search.Prefilter | None, data: bytes) -> list[Match]:
+    """Return the matches of a whole stream, however much is found in it."""
+    stream = Stream(options)
+    stream.prefilter = prefilter
+    with unlimited():
+        return list(Detector(stream, Matcher(rules)).judge(data, arrival=NOW, at_end=False, final=True).matches)
+
+
+def run_trials(seed: int, *, lines: int = 0, seconds: float = 0.0) -> str | None:
+    """Compare streams until there were enough lines, or for a while; return the first difference in words."""
+    number = count = 0
+    until = time.monotonic() + seconds
+    while count < lines or time.monotonic() < until:
+        trial = Trial(Random(seed + number), 60)
+        number += 1
+        if trial.prefilter is None:
+            continue
+        count += len(trial.lines)
+        if trial.differs():
+            trial.shrink()
+            exact, quick = trial.differs() or (None, None)
+            rules = [(rule.levels, rule.condition, rule.resolve.when) for rule in trial.rules]
+            return f"{trial.options} {rules}\n{trial.lines}\nexact: {exact}\nquick: {quick}"
+    return None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 10**9)
+    args = parser.parse_args()
+    sys.stdout.write(f"--seed {args.seed}\n")
+    found = run_trials(args.seed, seconds=args.seconds)
+    sys.stdout.write(f"{found or 'no difference'}\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -65,7 +65,9 @@ _ERRORS: list[Expression] = [
 ]
 """What makes a record without a level an error."""
 
-_PANICS: list[Expression] = [(r"panic: |panicked at |overflowed its stack|panic serving |fatal error: |goroutine ", False)]
+_PANICS: list[Expression] = [
+    (r"panic: |panicked at |overflowed its stack|panic serving |fatal error: |goroutine ", False)
+]
 """What makes it a panic."""
 
 

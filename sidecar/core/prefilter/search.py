@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from sidecar.core.decode.base import DecodeOptions
-from sidecar.core.prefilter.needs import Needs, Unbounded, needs_of
+from sidecar.core.prefilter.needs import Needs, needs_of
 from sidecar.core.prefilter.patterns import (
     COLOUR,
     DOCKER_MEMBER,
@@ -72,21 +73,21 @@ class Found(NamedTuple):
 class Prefilter:
     """What to look for in one input."""
 
-    def __init__(self, needs: Needs, options: DecodeOptions) -> None:
+    def __init__(self, needs: Needs, log_format: str) -> None:
         """Compile. Must only be done where `AVAILABLE`."""
         lines = of_levels(needs.levels) + [(word.text, word.any_case) for word in sorted(needs.words)]
         self.by_words = bool(needs.words)
         """What is around a stream may satisfy a condition without a word of it on any line."""
         self._joined = len(lines)
         """The first of the expressions that find lines which may go on with the line before."""
-        self._joins = options.format != "json"
+        self._joins = log_format != "json"
         self._first: _Scan | None = None
         self._docker: _Scan | None = None
         once = False
         if self._joins:
             lines += TEXT
-            self._first = _compiled([first_characters(cri=options.format in ("auto", "cri"))]).scan
-            if once := options.format in ("auto", "docker"):
+            self._first = _compiled([first_characters(cri=log_format in ("auto", "cri"))]).scan
+            if once := log_format in ("auto", "docker"):
                 self._docker = _compiled(of_docker()).scan
         lines.append(ESCAPED)
         self._last = len(lines)
@@ -142,24 +143,27 @@ def _lines(block: bytes, hits: list[tuple[int, bool]]) -> list[Found] | None:
     return found
 
 
-def passed_over(needs: Needs, options: DecodeOptions) -> Passed | None:
+def passed_over(rules: Iterable[Rule], options: DecodeOptions) -> Passed | None:
     """Return why everything in an input has to be decoded; None: it has not."""
     if not AVAILABLE:
         return Passed.UNAVAILABLE
-    if needs.unbounded:
-        return Passed.RULES
-    return None if options.format in FORMATS else Passed.FORMAT
+    if options.format not in FORMATS:
+        return Passed.FORMAT
+    return Passed.RULES if needs_of(rules, options.default_level).unbounded else None
 
 
 def prefilter_of(rules: Iterable[Rule], options: DecodeOptions) -> Prefilter | None:
     """Return what to look for in an input for these rules; None: everything has to be decoded."""
-    needs = needs_of(rules, options.default_level)
-    return None if passed_over(needs, options) is not None else Prefilter(needs, options)
+    rules = tuple(rules)
+    if passed_over(rules, options) is not None:
+        return None
+    return _made(needs_of(rules, options.default_level), options.format)
 
 
-def unbounded_rules(rules: Iterable[Rule], options: DecodeOptions) -> tuple[Unbounded, ...]:
-    """Return the rules because of which everything in an input has to be decoded."""
-    return needs_of(rules, options.default_level).unbounded
+@lru_cache(maxsize=16)
+def _made(needs: Needs, log_format: str) -> Prefilter:
+    """Return what is the same for many inputs, and for most reloads: to compile takes a tenth of a second."""
+    return Prefilter(needs, log_format)
 
 
 def _compiled(expressions: list[Expression], once: Expression | None = None) -> hyperscan.Database:
