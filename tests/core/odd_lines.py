@@ -55,7 +55,7 @@ TIMES = (
 )
 TRACES = (
     "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\nKeyError: 'x'",
-    "java.lang.IllegalStateException: no\n\tat com.foo.Bar.run(Bar.java:12)\nCaused by: java.io.IOException: x\n\tat a.B.c(B.java:1)",
+    "java.lang.IllegalStateException: no\n\tat com.foo.Bar.run(Bar.java:12)\nCaused by: java.io.IOException: x\n\tat B.c",
     "panic: runtime error: index out of range\n\ngoroutine 1 [running]:\nmain.main()\n\t/a/main.go:7 +0x1d",
     "thread 'main' panicked at src/main.rs:2:5:\nboom",
     "Error: boom\n    at run (/app/index.js:7:3)",
@@ -141,11 +141,14 @@ def head(rng: Random) -> str:
             f"worker - [{word}] {rest}",
             f"AM [{word}] {rest}",
             f"foo {word} {rest}",
+            f"foo bar level={word} {rest}",
+            f"Got {rng.choice(('SEVERITY', 'lvl'))}={word}",
+            f"foo: {word}: {rest}",
             f"[core:{word}] [pid 12] {rest}",
             f"[{word}/MainProcess] {rest}",
             f"10.0.0.1 - - [02/Jan/2026:03:04:05 +0000] {rest}",
             rest,
-            f"{maybe(rng, 0.5, 'orders: ')}{rng.choice(NAMES)}{rng.choice((': x', '', ' [CODE]', ' (0x80)', ' x', ':'))}",
+            f"{maybe(rng, 0.5, 'orders: ')}{rng.choice(NAMES)}{rng.choice((': x', '', ' [CODE]', ' x', ':'))}",
             rng.choice(TRACES),
             f"{rest}\n{rng.choice(TRACES)}",
         )

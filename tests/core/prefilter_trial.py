@@ -48,6 +48,7 @@ def setting(number: int) -> tuple[list[Rule], DecodeOptions, search.Prefilter | 
         format=rng.choice(("auto", "auto", "auto", "json", "cri", "docker")),
         default_level=rng.choice((Level.INFO, Level.INFO, Level.INFO, Level.DEBUG, Level.WARN, Level.ERROR)),
         max_line_bytes=rng.choice((1024 * 1024, 1024 * 1024, 600)),
+        level_key=rng.choice((None, None, None, "level", "log.level", "severity", "priority", "error_code")),
     )
     return rules, options, search.prefilter_of(rules, options)
 

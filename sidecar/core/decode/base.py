@@ -34,6 +34,8 @@ class DecodeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """IANA zone of times that are written without one."""
     default_level: Level = Level.INFO
     """Level of a record that has none, no error type and no stack trace."""
+    level_key: str | None = None
+    """The one key that says an object's level, flat with dots or nested; None: any of `keys.LEVEL`, or its texts."""
     max_line_bytes: int = 1024 * 1024
     """Longer lines are kept truncated."""
 

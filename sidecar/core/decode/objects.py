@@ -12,7 +12,7 @@ from sidecar.core.decode.base import UNTIMED, Decoded, DecodeOptions
 from sidecar.core.decode.bounds import MAX_MESSAGE, MAX_NAME, clip_stack
 from sidecar.core.decode.heads import Head, read_head
 from sidecar.core.decode.json_object import Fields, read_object
-from sidecar.core.decode.keys import Plan, plan_of
+from sidecar.core.decode.keys import Plan, plan_of, scale_of
 from sidecar.core.decode.surroundings import complete, first_text, merged, text_of, value_at
 from sidecar.core.error_type import PANIC, Trace, holds_stack, read_stack, type_from_message, type_in_message
 from sidecar.core.fields import as_text, resolve
@@ -37,6 +37,8 @@ class ObjectReader:
 
     def __init__(self, options: DecodeOptions, times: TimeReader) -> None:
         self._default = options.default_level
+        self._level_key = options.level_key
+        self._level_scale = scale_of(options.level_key or "")
         self._times = times
         self._read_time = times.read_value
 
@@ -83,7 +85,9 @@ class ObjectReader:
                     if reading is not None:
                         time, zoneless = reading
                         break
-            if level is None and plan.level:
+            if level is None and self._level_key is not None:
+                level = level_from_value(resolve(layer, self._level_key), self._level_scale)
+            elif level is None and plan.level:
                 level = _level(layer, plan)
             if message is None and plan.message:
                 message = first_text(layer, plan.message, MAX_MESSAGE)
@@ -104,6 +108,8 @@ class ObjectReader:
             if plan.error:
                 errors += [layer[key] for key, rest in plan.error if rest is None]
 
+        if level is None and self._level_key is not None:
+            level = self._default
         # From here on: what the texts tell.
         stack = stack or stack_behind
         error_text: str | None = None

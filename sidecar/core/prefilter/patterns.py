@@ -19,6 +19,7 @@ What makes them fast: a key and what is odd behind it are one expression. Of two
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from sidecar.core.levels import ALIASES, Level, Scale, level_from_number
@@ -71,10 +72,11 @@ _PANICS: list[Expression] = [
 """What makes it a panic."""
 
 
-def of_levels(levels: frozenset[Level]) -> list[Expression]:
+def of_levels(levels: frozenset[Level], key: str | None = None, *, text: bool = True) -> list[Expression]:
     """Return what finds every object's line whose record has one of these levels, all of which must be bounded ones.
 
-    The input's `default_level` must not be among them: nothing has to be said for that.
+    The input's `default_level` must not be among them: nothing has to be said for that. `key`: the only one that says
+    an object's level. `text`: what merely looks like an object may be a line of text, which says its level itself.
     """
     if not levels:
         return []
@@ -83,11 +85,20 @@ def of_levels(levels: frozenset[Level]) -> list[Expression]:
     numbers = _one_of(str(n) for n in range(100) if {level_from_number(n, scale) for scale in Scale} & levels)
     number = rf"(?:[0-9]+[.e]|0[0-9]|{numbers}[^0-9])"
     text = rf"{_QUOTE}(?:[^A-Za-z0-9\"]|{stems}|{number})"
+    name = _LEVEL_KEY
+    if key is not None:
+        name = re.escape(key.rpartition(".")[2])
+        name = f"(?:{name}|level|severity)" if text else name
     found: list[Expression] = [
-        (rf"{_LEVEL_KEY}\\*\"(?:[^:]|:(?: ?{text}| ?{number}| ?[^ \"\\A-Za-z0-9]|  | ?\\+[^\"\\]))", True),
+        (rf"{name}\\*\"(?:[^:]|:(?: ?{text}| ?{number}| ?[^ \"\\A-Za-z0-9]|  | ?\\+[^\"\\]))", True),
+    ]
+    if text or key is None:
+        found.append((rf"(?:level|lvl|severity)=(?:{_QUOTE})?{stems}", True))
+    if key is not None:
+        return found
+    found += [
         (_MESSAGE, False),
         (rf"{_one_of(name.upper() for name in _stems(names))}", False),
-        (rf"(?:level|lvl|severity)=(?:{_QUOTE})?{stems}", True),
     ]
     phrases = [
         *(["atal error: ", "atal runtime error: "] if Level.FATAL in levels else ()),

@@ -32,7 +32,7 @@ from sidecar.core.rule import Rule
 try:
     import hyperscan
 except ImportError:  # no build for this machine: everything is decoded, with the same results
-    hyperscan = None
+    hyperscan = None  # type: ignore[assignment] # looked at before anything is compiled
 
 AVAILABLE = hyperscan is not None
 """Whether there is anything to search with."""
@@ -73,9 +73,11 @@ class Found(NamedTuple):
 class Prefilter:
     """What to look for in one input."""
 
-    def __init__(self, needs: Needs, log_format: str) -> None:
+    def __init__(self, needs: Needs, log_format: str, level_key: str | None = None) -> None:
         """Compile. Must only be done where `AVAILABLE`."""
-        lines = of_levels(needs.levels) + [(word.text, word.any_case) for word in sorted(needs.words)]
+        lines = of_levels(needs.levels, level_key, text=log_format != "json") + [
+            (word.text, word.any_case) for word in sorted(needs.words)
+        ]
         self.by_words = bool(needs.words)
         """What is around a stream may satisfy a condition without a word of it on any line."""
         self._joined = len(lines)
@@ -157,13 +159,13 @@ def prefilter_of(rules: Iterable[Rule], options: DecodeOptions) -> Prefilter | N
     rules = tuple(rules)
     if passed_over(rules, options) is not None:
         return None
-    return _made(needs_of(rules, options.default_level), options.format)
+    return _made(needs_of(rules, options.default_level), options.format, options.level_key)
 
 
 @lru_cache(maxsize=16)
-def _made(needs: Needs, log_format: str) -> Prefilter:
+def _made(needs: Needs, log_format: str, level_key: str | None) -> Prefilter:
     """Return what is the same for many inputs, and for most reloads: to compile takes a tenth of a second."""
-    return Prefilter(needs, log_format)
+    return Prefilter(needs, log_format, level_key)
 
 
 def _compiled(expressions: list[Expression], once: Expression | None = None) -> hyperscan.Database:
