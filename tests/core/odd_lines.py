@@ -55,7 +55,7 @@ TIMES = (
 )
 TRACES = (
     "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\nKeyError: 'x'",
-    "java.lang.IllegalStateException: no\n\tat com.foo.Bar.run(Bar.java:12)\nCaused by: java.io.IOException: x\n\tat B.c",
+    "java.lang.IllegalStateException: no\n\tat com.foo.Bar.run(Bar.java:12)\nCaused by: a.IOException: x\n\tat B.c",
     "panic: runtime error: index out of range\n\ngoroutine 1 [running]:\nmain.main()\n\t/a/main.go:7 +0x1d",
     "thread 'main' panicked at src/main.rs:2:5:\nboom",
     "Error: boom\n    at run (/app/index.js:7:3)",

@@ -24,6 +24,9 @@ MAX_WORDS = 200
 """Words of all rules: with more of them the search gets slower than what it spares."""
 
 _LETTERS = re.compile(r"[A-Za-z]+")
+_SIMPLE = re.compile(r"(?:[^|()\[\]\\]|\\[^A-Za-z0-9]|\\[dDsSwWbB]|\[[^\[\]\\]+\])*", re.S)
+_CLASSES = re.compile(r"\\.|\[[^\]]*\]", re.S)
+_OPTIONAL = re.compile(r"[A-Za-z](?:[?*]|\{)|\+")
 _BRACKETS = re.compile(r"\[[^\]]*\]?")
 _WRITTEN_OTHERWISE = frozenset({"null", "true", "false"})
 """What numbers and the like may be called once they are decoded."""
@@ -109,7 +112,9 @@ def required_words(condition: Condition) -> frozenset[Word] | None:
             return _word_of_text(field, value) or _word_of_name(field)
         case Glob(field, pattern):
             return _word_of_text(field, _BRACKETS.sub(" ", pattern)) or _word_of_name(field)
-        case Equals(field) | Regex(field) | Compare(field):
+        case Regex(field, pattern):
+            return _word_of_regex(field, pattern) or _word_of_name(field)
+        case Equals(field) | Compare(field):
             return _word_of_name(field)
         case Exists(field, present):
             return _word_of_name(field) if present else None
@@ -123,6 +128,22 @@ def _word_of_text(field: str, text: str) -> frozenset[Word] | None:
         return None
     words = [word for word in _LETTERS.findall(text) if len(word) >= MIN_WORD and word not in _WRITTEN_OTHERWISE]
     return frozenset({Word(max(words, key=len))}) if words else None
+
+
+def _word_of_regex(field: str, pattern: str) -> frozenset[Word] | None:
+    """Return the longest word of a regular expression without alternatives, groups or unusual escapes.
+
+    Without regard to case RE2 also takes the Kelvin sign for a `k` and the long s for an `s`.
+    """
+    any_case = pattern.startswith("(?i)")
+    pattern = pattern.removeprefix("(?i)")
+    if fold(field) in _DERIVED or not _SIMPLE.fullmatch(pattern):
+        return None
+    # Of a letter that need not be there, and of what is no letter, nothing is left.
+    rest = _OPTIONAL.sub(" ", _CLASSES.sub(" ", pattern))
+    words = _LETTERS.findall(re.sub("[kKsS]", " ", rest) if any_case else rest)
+    words = [word for word in words if len(word) >= MIN_WORD and word not in _WRITTEN_OTHERWISE]
+    return frozenset({Word(max(words, key=len), any_case)}) if words else None
 
 
 def _word_of_name(field: str) -> frozenset[Word] | None:

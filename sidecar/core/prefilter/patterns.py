@@ -84,13 +84,13 @@ def of_levels(levels: frozenset[Level], key: str | None = None, *, text: bool = 
     stems = _one_of(_stems(names))
     numbers = _one_of(str(n) for n in range(100) if {level_from_number(n, scale) for scale in Scale} & levels)
     number = rf"(?:[0-9]+[.e]|0[0-9]|{numbers}[^0-9])"
-    text = rf"{_QUOTE}(?:[^A-Za-z0-9\"]|{stems}|{number})"
+    quoted = rf"{_QUOTE}(?:[^A-Za-z0-9\"]|{stems}|{number})"
     name = _LEVEL_KEY
     if key is not None:
         name = re.escape(key.rpartition(".")[2])
         name = f"(?:{name}|level|severity)" if text else name
     found: list[Expression] = [
-        (rf"{name}\\*\"(?:[^:]|:(?: ?{text}| ?{number}| ?[^ \"\\A-Za-z0-9]|  | ?\\+[^\"\\]))", True),
+        (rf"{name}\\*\"(?:[^:]|:(?: ?{quoted}| ?{number}| ?[^ \"\\A-Za-z0-9]|  | ?\\+[^\"\\]))", True),
     ]
     if text or key is None:
         found.append((rf"(?:level|lvl|severity)=(?:{_QUOTE})?{stems}", True))
