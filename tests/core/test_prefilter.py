@@ -34,7 +34,12 @@ needs_hyperscan = pytest.mark.skipif(not search.AVAILABLE, reason="nothing is se
         (Glob("message", "*disk full*[null]*"), {Word("disk")}),
         (Glob("message", "*"), None),
         (Glob("error_type", "Database*"), None),
-        (Regex("message", "(?i)reconnected to (the )?database"), None),
+        (Regex("message", "(?i)reconnected to (the )?database"), {Word("reconnected", True)}),
+        (Regex("message", "disk (usage|space).*(9[0-9]|100)%"), {Word("disk")}),
+        (Regex("message", "(?s)(?i)disk"), None),
+        (Regex("message", r"\Qdisk"), None),
+        (Regex("message", "[]abcd]disk"), None),
+        (Regex("message", "(disk)?{2}x(((long)))"), None),
         (Regex("message", "(?i)reconnected to database"), {Word("reconnected", True)}),
         (Regex("message", r"^full? disks?\s+spaced\b"), {Word("spaced")}),
         (Regex("message", "one|other"), None),
@@ -97,8 +102,8 @@ def test_a_storm_is_decoded_whole_and_its_end_is_noticed():
     stream.prefilter = prefilter_of([ERRORS], DecodeOptions())
     storm, calm = BAD * (4 * MIN_HITS), BORING * 1000
     decoded = [len(stream.feed(block, NOW)) for block in [storm] * 4 + [calm] * 6]
-    assert decoded == [4 * MIN_HITS] * 4 + [1000, 1000, 1000, 1, 1, 1] or decoded[-1] == 1
-    assert decoded[:4] == [4 * MIN_HITS] * 4
+    # searched: the first, the third, and three blocks later the seventh
+    assert decoded == [4 * MIN_HITS] * 4 + [1000, 1000, 1, 1, 1, 1]
 
 
 @needs_hyperscan

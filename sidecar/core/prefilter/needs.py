@@ -24,8 +24,9 @@ MAX_WORDS = 200
 """Words of all rules: with more of them the search gets slower than what it spares."""
 
 _LETTERS = re.compile(r"[A-Za-z]+")
-_SIMPLE = re.compile(r"(?:[^|()\[\]\\]|\\[^A-Za-z0-9]|\\[dDsSwWbB]|\[[^\[\]\\]+\])*", re.S)
+_UNUSUAL = re.compile(r"\\[A-Za-z0-9](?<!\\[dDsSwWbB])|\(\?[A-Za-z-]*\)|\[\^?\]|\[[^\]]*\[")
 _CLASSES = re.compile(r"\\.|\[[^\]]*\]", re.S)
+_GROUP = re.compile(r"\([^()]*\)")
 _OPTIONAL = re.compile(r"[A-Za-z](?:[?*]|\{)|\+")
 _BRACKETS = re.compile(r"\[[^\]]*\]?")
 _WRITTEN_OTHERWISE = frozenset({"null", "true", "false"})
@@ -131,16 +132,20 @@ def _word_of_text(field: str, text: str) -> frozenset[Word] | None:
 
 
 def _word_of_regex(field: str, pattern: str) -> frozenset[Word] | None:
-    """Return the longest word of a regular expression without alternatives, groups or unusual escapes.
+    """Return the longest word of a regular expression outside its groups, if it is written without anything unusual.
 
     Without regard to case RE2 also takes the Kelvin sign for a `k` and the long s for an `s`.
     """
     any_case = pattern.startswith("(?i)")
-    pattern = pattern.removeprefix("(?i)")
-    if fold(field) in _DERIVED or not _SIMPLE.fullmatch(pattern):
+    rest = pattern.removeprefix("(?i)")
+    if fold(field) in _DERIVED or _UNUSUAL.search(rest):
         return None
-    # Of a letter that need not be there, and of what is no letter, nothing is left.
-    rest = _OPTIONAL.sub(" ", _CLASSES.sub(" ", pattern))
+    rest, groups = _CLASSES.sub(" ", rest), 1
+    while groups:
+        rest, groups = _GROUP.subn(" ", rest)
+    if re.search(r"[|()\[\]\\]", rest):
+        return None
+    rest = _OPTIONAL.sub(" ", rest)
     words = _LETTERS.findall(re.sub("[kKsS]", " ", rest) if any_case else rest)
     words = [word for word in words if len(word) >= MIN_WORD and word not in _WRITTEN_OTHERWISE]
     return frozenset({Word(max(words, key=len), any_case)}) if words else None
