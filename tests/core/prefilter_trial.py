@@ -17,6 +17,7 @@ import odd_lines
 from msgspec.structs import replace
 
 from sidecar.core.conditions import All, Any, Compare, Condition, Equals, Exists, Glob, Not, Regex
+from sidecar.core.decode import sieve
 from sidecar.core.decode.base import DecodeOptions
 from sidecar.core.decode.stream import Stream
 from sidecar.core.detect import Detection, Detector
@@ -160,8 +161,8 @@ def boring(rng: Random) -> bytes:
 
 @contextmanager
 def unlimited() -> Iterator[None]:
-    """Search blocks however much is found in them."""
-    with patch.multiple(search, MAX_SHARE=2.0, MIN_HITS=1_000_000):
+    """Search blocks however small they are, and however much is found in them."""
+    with patch.multiple(search, MAX_SHARE=2.0, MIN_HITS=1_000_000), patch.object(sieve, "MIN_BLOCK", 0):
         yield
 
 

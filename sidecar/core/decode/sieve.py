@@ -23,6 +23,11 @@ MAX_PAUSE = 32
 a block's decoding, so that a storm costs nothing to speak of, and its end is noticed within 8 MiB."""
 
 
+MIN_BLOCK = 4096
+"""Bytes of the smallest block that is searched. What trickles in is decoded whole, which takes less than a millisecond
+and shows everything that is wrong with it: broken records, clocks, time zones."""
+
+
 class Pace:
     """Decides which blocks of a stream are searched at all."""
 
@@ -33,6 +38,8 @@ class Pace:
 
     def search(self, prefilter: Prefilter, block: bytes) -> list[Found] | None:
         """Return the lines to decode; None: all of them. Where that comes out, the next blocks are not searched."""
+        if len(block) < MIN_BLOCK:
+            return None
         if self._wait:
             self._wait -= 1
             return None
