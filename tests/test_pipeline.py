@@ -111,7 +111,9 @@ class World:
             "chat": Destination(name="chat", pager=False, pagerduty=False),
         }
         routing = Routing(destinations=destinations, by_level={Level.ERROR: ("chat",)})
-        self.pipeline.reconfigure(Ruleset(rules=rules, routing=routing, page_budget=60, decoding=self.options))
+        self.pipeline.reconfigure(
+            Ruleset(rules=rules, routing=routing, page_budget=60, decoding=self.options, silences=())
+        )
 
     def wall(self) -> int:
         return EPOCH + self.step + round(asyncio.get_running_loop().time() * SECOND)
