@@ -144,6 +144,12 @@ def test_a_cluster_may_choose_the_user_itself(mode: str) -> None:
     assert rendered.daemon["securityContext"]["runAsNonRoot"] is True
 
 
+def test_root_without_capabilities_is_a_choice_where_logs_are_closed_to_their_group() -> None:
+    rendered = render({"mode": "daemonset", "securityContext": {"runAsUser": 0, "runAsNonRoot": False}})
+    context = rendered.daemon["securityContext"]  # of the container: it wins over the pod's
+    assert (context["runAsUser"], context["runAsNonRoot"], context["capabilities"]) == (0, False, {"drop": ["ALL"]})
+
+
 CHANGES: dict[str, Values] = {
     "rules": {"config": {"rules": [{"ruleName": "x"}]}},
     "rules file": {"rulesFiles": {"a.json": '{"ruleName": "y"}'}},

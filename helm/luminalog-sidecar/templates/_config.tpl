@@ -1,6 +1,6 @@
 {{/*
 The program's configuration: what the mode needs, and over that what the values say.
-It is written as JSON: Helm 3 writes large numbers into YAML with an exponent, which is no whole number any more.
+It is written as JSON: how large numbers look in YAML (1000000 or 1e+06) has differed between versions of Helm.
 */}}
 
 {{- define "luminalog-sidecar.config" -}}

@@ -89,7 +89,7 @@ spec:
   securityContext:
     runAsNonRoot: true
     {{- with $.Values.securityContext.runAsGroup }}
-    fsGroup: {{ . }}
+    fsGroup: {{ int64 . }}
     fsGroupChangePolicy: OnRootMismatch
     {{- end }}
     {{- if $daemonset }}
@@ -104,7 +104,7 @@ spec:
     - name: prepare-state
       image: {{ include "luminalog-sidecar.image" $ }}
       imagePullPolicy: {{ $.Values.image.pullPolicy }}
-      command: [sh, -c, "chgrp {{ default 0 $.Values.securityContext.runAsGroup }} /state && chmod 0770 /state"]
+      command: [sh, -c, "chgrp {{ default 0 $.Values.securityContext.runAsGroup | int64 }} /state && chmod 0770 /state"]
       resources:
         requests:
           cpu: 10m
@@ -114,7 +114,7 @@ spec:
       securityContext:
         runAsNonRoot: false
         runAsUser: 0
-        runAsGroup: {{ default 0 $.Values.securityContext.runAsGroup }}
+        runAsGroup: {{ default 0 $.Values.securityContext.runAsGroup | int64 }}
         allowPrivilegeEscalation: false
         readOnlyRootFilesystem: true
         capabilities:
