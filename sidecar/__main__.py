@@ -31,15 +31,17 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="luminalog-sidecar", description="Watches logs and pages people.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    modules = {}
     for name, text in COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-        if name in argv:
-            modules[name] = import_module(f"sidecar.cli.{name.replace('-', '_')}")
-            modules[name].add_arguments(command)
-    args = parser.parse_args(argv)
+        commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    if not argv or argv[0] not in COMMANDS:
+        parser.parse_args(argv)  # help, the version, or what is wrong
+        return 2
+    module = import_module(f"sidecar.cli.{argv[0].replace('-', '_')}")
+    command = commands.choices[argv[0]]
+    module.add_arguments(command)
+    args = command.parse_intermixed_args(argv[1:])  # as people write: `silences add --for 2h service=checkout`
     try:
-        code: int = modules[args.command].run(args)
+        code: int = module.run(args)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would say so once more at its end

@@ -1,4 +1,4 @@
-"""The composition root: builds everything from a configuration, runs it, reloads it and stops it in order.
+"""The composition root: builds everything from a configuration, runs it, brings it to another, and stops it in order.
 
 The only place with the real clock and the real random numbers.
 
@@ -14,64 +14,47 @@ import contextlib
 import os
 import random
 import signal
-import socket
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 
 from sidecar import __version__
+from sidecar.admin import admin_server
 from sidecar.book import EngineSilences, IncidentBook
-from sidecar.channels.factory import make
 from sidecar.channels.transport import Transport
-from sidecar.config.load import Loaded, load
-from sidecar.config.model import ChannelConfig, Config, PagerDutyChannel, TailInput
-from sidecar.config.problems import Problem, Severity
+from sidecar.config.addresses import listen_text
+from sidecar.config.model import Config, PagerDutyChannel, TailInput
 from sidecar.config.ruleset import ruleset_of
-from sidecar.config.watch import ConfigWatch
-from sidecar.core import daemon
 from sidecar.core.advance import Engine
-from sidecar.core.incidents import Incident, State
-from sidecar.core.matching import Matcher
-from sidecar.core.notification import Action
 from sidecar.core.position import PositionRow
 from sidecar.core.quarantine import Quarantine
-from sidecar.core.times import DAY, MINUTE, SECOND
-from sidecar.delivery.dispatcher import Dispatcher, Route
+from sidecar.core.times import SECOND
+from sidecar.delivery.dispatcher import Dispatcher
+from sidecar.delivery.routes import Route, route_of, routes_of
 from sidecar.inputs.making import make_input
 from sidecar.inputs.supervisor import Supervisor
 from sidecar.inputs.tail.owners import moves
+from sidecar.outage import Outage
 from sidecar.overview import Overview, Running
 from sidecar.pipeline import BrokenPipelineError, Pipeline
+from sidecar.reloading import BrokenConfigError, Reloading
 from sidecar.store.database import StateError
-from sidecar.store.statements import for_positions, for_pruning, for_rejected, for_secrets
-from sidecar.store.store import Health as StoreHealth
+from sidecar.store.statements import for_positions, for_pruning, for_rejected, for_secrets, is_pruned
 from sidecar.store.store import Store, Stored
 from sidecar.telemetry import events
-from sidecar.telemetry.access import Access
-from sidecar.telemetry.admin import AdminServer, Component, Health
-from sidecar.telemetry.api import Api
 from sidecar.telemetry.defects import traced
-from sidecar.telemetry.incidents import everything_about, incident_endpoints
-from sidecar.telemetry.page import IncidentPages
-from sidecar.telemetry.rejections import rejected_endpoint
-from sidecar.telemetry.reporting import report_endpoint
-from sidecar.telemetry.silences import silence_endpoints
-from sidecar.telemetry.status import status_endpoints
-from sidecar.telemetry.telemetry import Gauges, OutboxGauge, RuleGauge, Telemetry
+from sidecar.telemetry.looplag import watch_loop
+from sidecar.telemetry.telemetry import Telemetry
 from sidecar.webhooks.receiver import Receiver, for_old_webhooks
-
-UNCOMMITTED_PAGES_AFTER = 10.0
-"""Seconds for which commits fail before pages go out unrecorded."""
-
-TOLD_AGAIN_AFTER = 10 * MINUTE
-"""A disk that fails and recovers again and again is told of no more often than this."""
 
 MAX_HISTORY = 50_000
 """How many resolved incidents are kept: about 60 MB, and more than anyone looks through."""
 
 PRUNE_SECONDS = 3600.0
+PRUNE_PAUSE_SECONDS = 1.0
+"""Where there is more to forget at once, as when `retention` was shortened: pages go on in between."""
 
 PAGERDUTY = "pagerduty"
 """The channel that is created for rules with a key of their own."""
@@ -106,16 +89,20 @@ class App:
 
     def __init__(self, path: Path, environment: Mapping[str, str], telemetry: Telemetry, signals: Signals) -> None:
         """Load the configuration and open the state. Raises `StartError`."""
-        self._path = path
-        self._environment = environment
         self._telemetry = telemetry
         self._signals = signals
-        loaded = _load(path, environment)
-        if loaded.config is None:
-            raise StartError("\n".join(str(problem) for problem in loaded.problems))
-        self._config = self._started = loaded.config
-        telemetry.log.configure(self._config.log.level, self._config.log.format)
-        self._report(loaded, first=True)
+        self._stopping = False
+        self._crashed = False
+        self._restarting: frozenset[str] = frozenset()
+        self._started_at = time.time_ns()
+        self._routes: dict[str, Route] = {}
+        try:
+            self._reloading = Reloading(
+                path, environment, telemetry=telemetry, clock=time.time_ns, stopping=lambda: self._stopping
+            )
+        except BrokenConfigError as error:
+            raise StartError(str(error)) from None
+        self._reloading.take_over = self._take_over
         state_dir = Path(self._config.state_dir) if self._config.state_dir is not None else None
         try:
             self._store = Store(state_dir, time.time_ns)
@@ -123,17 +110,10 @@ class App:
             raise StartError(str(error)) from None
         except (sqlite3.Error, OSError) as error:
             raise StartError(f"state_dir {state_dir} cannot be used: {error}") from None
-        self._watch = ConfigWatch(loaded.files, self._config.rules_files)
-        self._reloading = asyncio.Lock()
-        self._stopping = False
-        self._crashed = False
-        self._restarting: frozenset[str] = frozenset()
-        self._last_reload_ok = True
-        self._started_at = self._loaded_at = time.time_ns()
-        self._last_problems = loaded.problems
-        self._routes: dict[str, Route] = {}
-        self._outage: Incident | None = None
-        self._outage_told_at = -DAY
+
+    @property
+    def _config(self) -> Config:
+        return self._reloading.config
 
     # ── life ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -144,61 +124,21 @@ class App:
             stored = self._restore()
             transport = await stack.enter_async_context(Transport())
             self._build(stored, transport)
-            admin = self._config.admin
-            silences = EngineSilences(self._engine, self._pipeline, time.time_ns)
-            book = IncidentBook(
-                self._engine,
-                self._store,
-                self._pipeline,
-                clock=time.time_ns,
-                retention=lambda: self._config.retention,
-                most=MAX_HISTORY,
-            )
-            overview = Overview(
-                engine=self._engine,
-                dispatcher=self._dispatcher,
-                inputs=self._inputs,
-                store=self._store,
-                telemetry=self._telemetry,
-                running=self._as_it_runs,
-            )
-            self.admin = AdminServer(
-                host=admin.host,
-                port=admin.port,
-                telemetry=self._telemetry,
-                health=self._health,
-                api=Api(
-                    [
-                        rejected_endpoint(self._quarantine),
-                        *incident_endpoints(book),
-                        *silence_endpoints(silences, time.time_ns, lambda: f"{random.getrandbits(64):016x}"),
-                        *status_endpoints(overview.status, overview.rules),
-                        report_endpoint(book, time.time_ns, lambda: self._config.retention),
-                    ],
-                    host=admin.host,
-                    token=admin.token,
-                ),
-                pages=IncidentPages(
-                    lambda incident_id: everything_about(book, incident_id),
-                    Access(host=admin.host, token=admin.token),
-                ),
-            )
             try:
                 await self.admin.start()
             except OSError as error:
-                raise StartError(_cannot_listen("admin", admin.host, admin.port, error)) from None
+                raise StartError(_cannot_listen("admin", self.admin.host, self.admin.port, error)) from None
             stack.push_async_callback(self.admin.stop)
-            self._webhooks = self._receiver(book, transport)
             if self._webhooks is not None:
                 stack.push_async_callback(self._webhooks.stop)
                 await self._start_receiver(self._webhooks)
-            self._signals.reload = self._watch.ask
+            self._signals.reload = self._reloading.ask
             self._telemetry.emit(
                 events.Started(
                     version=__version__,
                     inputs=len(self._config.inputs),
                     rules=len(self._config.rules),
-                    admin=f"http://{f'[{admin.host}]' if ':' in admin.host else admin.host}:{self.admin.port}",
+                    admin=f"http://{listen_text(self.admin.host, self.admin.port)}",
                 )
             )
             await self._serve()
@@ -213,9 +153,10 @@ class App:
 
             pipeline = start("pipeline", self._pipeline.run())
             delivery = start("delivery", self._dispatcher.run())
-            store = start("store", self._watch_store())
-            config = start("config", self._follow_config())
+            store = start("store", self._outage.watch())
+            config = start("config", self._reloading.follow())
             prune = start("prune", self._prune())
+            lag = start("loop lag", watch_loop(self._telemetry, time.monotonic))
             webhooks = [start("webhooks", self._webhooks.run())] if self._webhooks is not None else []
             self._move_positions()
             self._inputs.start(self._config.inputs)
@@ -226,7 +167,7 @@ class App:
                 await self._drain(pipeline, delivery)
             finally:
                 await self._inputs.halt()
-            for task in (pipeline, delivery, store, config, prune, *webhooks):
+            for task in (pipeline, delivery, store, config, prune, lag, *webhooks):
                 task.cancel()
 
     async def _guard(self, name: str, part: Coroutine[None, None, None]) -> None:
@@ -244,7 +185,7 @@ class App:
         deadline = loop.time() + drain
         with contextlib.suppress(TimeoutError):  # a reload under way has taken inputs apart
             async with asyncio.timeout(drain / 4):
-                await self._reloading.acquire()
+                await self._reloading.underway.acquire()
         if not pipeline.done():
             await self._inputs.drain(max(0.0, deadline - drain / 2 - loop.time()))
         with contextlib.suppress(TimeoutError):
@@ -266,7 +207,6 @@ class App:
             self._telemetry.emit(events.CorruptDatabase(kept_as=str(self._store.set_aside)))
         if self._config.state_dir is None:
             self._telemetry.emit(events.InMemory())
-        self._store.on_health = self._store_health
         self._store.on_commit = lambda seconds: self._telemetry.emit(events.Committed(seconds=seconds))
         self._store.start()
         return stored
@@ -302,11 +242,58 @@ class App:
             forget=self._pipeline.forget,
             telemetry=self._telemetry,
         )
+        self._outage = Outage(
+            store=self._store,
+            pipeline=self._pipeline,
+            dispatcher=self._dispatcher,
+            telemetry=self._telemetry,
+            clock=time.time_ns,
+            stopping=lambda: self._stopping,
+            crashed=lambda: self._crashed,
+        )
         self._pipeline.committed = self._committed
         self._pipeline.is_idle = lambda source: not self._restarting and self._inputs.is_idle(source)
         self._configure({entry.routing_key for entry in stored.entries if not entry.settled})
         self._dispatcher.admit(stored.entries, incidents)
-        self._telemetry.set_gauges(self._gauges)
+        book = IncidentBook(
+            self._engine,
+            self._store,
+            self._pipeline,
+            clock=time.time_ns,
+            retention=lambda: self._config.retention,
+            most=MAX_HISTORY,
+        )
+        overview = Overview(
+            engine=self._engine,
+            dispatcher=self._dispatcher,
+            inputs=self._inputs,
+            store=self._store,
+            telemetry=self._telemetry,
+            running=self._as_it_runs,
+        )
+        self._telemetry.set_gauges(overview.gauges)
+        self.admin = admin_server(
+            book=book,
+            silences=EngineSilences(self._engine, self._pipeline, time.time_ns),
+            overview=overview,
+            quarantine=self._quarantine,
+            telemetry=self._telemetry,
+            config=lambda: self._config,
+            clock=time.time_ns,
+            new_id=lambda: f"{random.getrandbits(64):016x}",
+        )
+        self._webhooks = self._receiver(book, transport)
+
+    def _as_it_runs(self) -> Running:
+        return Running(
+            config=self._config,
+            loaded_at=self._reloading.loaded_at,
+            file_ok=self._reloading.file_ok,
+            problems=[str(problem) for problem in self._reloading.problems],
+            stopping=self._stopping,
+            started_at=self._started_at,
+            now=time.time_ns(),
+        )
 
     def _receiver(self, book: IncidentBook, transport: Transport) -> Receiver | None:
         if self._config.webhooks is None:
@@ -339,7 +326,7 @@ class App:
         self._telemetry.configure(
             rules=[rule.name for rule in config.rules],
             channels=list(config.channels),
-            inputs=[tail.name for tail in config.inputs],
+            inputs=[one.name for one in config.inputs],
         )
         # Of the earlier keys those stay that an open incident was opened with, also if it closes right now.
         used = {told.routing_key for incident in self._engine.open_incidents() for told in incident.told.values()}
@@ -351,6 +338,20 @@ class App:
         self._routes = self._kept_routes() | routes_of(config)
         self._dispatcher.configure(self._routes, self._secrets, config.external_url)
         self._pipeline.reconfigure(ruleset_of(config))
+
+    async def _take_over(self, old: Config, new: Config) -> None:
+        """Bring everything to a configuration that was loaded just now."""
+        before = {one.name: one for one in old.inputs}
+        after = {one.name: one for one in new.inputs}
+        changed = [name for name, one in before.items() if after.get(name) != one]
+        self._restarting = frozenset(changed)
+        await self._inputs.stop(changed)
+        self._configure(self._dispatcher.routing_keys())
+        self._move_positions()
+        self._inputs.start(one for name, one in after.items() if before.get(name) != one)
+        self._restarting = frozenset()
+        if self._webhooks is not None and new.webhooks is not None:
+            self._webhooks.reconfigure(new.webhooks)
 
     def _kept_routes(self) -> dict[str, Route]:
         """Return the routes of channels that have left the configuration with open incidents whose end they must hear.
@@ -380,180 +381,17 @@ class App:
             else:
                 self._positions[row.key] = row.value
 
-    # ── reload ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def _follow_config(self) -> None:
-        while True:
-            asked = await self._watch.wait()
-            async with self._reloading:
-                loaded = await asyncio.to_thread(_load, self._path, self._environment)
-                if self._stopping:
-                    return
-                self._watch.loaded(loaded.files, (loaded.config or self._config).rules_files)
-                await self._apply(loaded, asked=asked)
-
-    async def _apply(self, loaded: Loaded, *, asked: bool) -> None:
-        new, old = loaded.config, self._config
-        if new is None:
-            if asked or loaded.problems != self._last_problems:
-                self._report(loaded)
-            self._last_reload_ok, self._last_problems = False, loaded.problems
-            return
-        if new == old and self._last_reload_ok and not asked:
-            return
-        self._last_reload_ok, self._last_problems = True, loaded.problems
-        self._config, self._loaded_at = new, time.time_ns()
-        before = {tail.name: tail for tail in old.inputs}
-        after = {tail.name: tail for tail in new.inputs}
-        changed = [name for name, tail in before.items() if after.get(name) != tail]
-        self._restarting = frozenset(changed)
-        await self._inputs.stop(changed)
-        self._configure(self._dispatcher.routing_keys())
-        self._move_positions()
-        self._inputs.start(tail for name, tail in after.items() if before.get(name) != tail)
-        self._restarting = frozenset()
-        if self._webhooks is not None and new.webhooks is not None:
-            self._webhooks.reconfigure(new.webhooks)
-        needs_restart = [name for name in ("state_dir", "admin") if getattr(new, name) != getattr(self._started, name)]
-        if _webhook_address(new) != _webhook_address(self._started):
-            needs_restart.append("webhooks")
-        self._report(loaded, needs_restart=needs_restart)
-
-    def _report(self, loaded: Loaded, *, first: bool = False, needs_restart: list[str] | None = None) -> None:
-        self._telemetry.emit(
-            events.ConfigLoaded(
-                ok=loaded.config is not None,
-                first=first,
-                problems=tuple(str(problem) for problem in loaded.problems),
-                needs_restart=tuple(needs_restart or ()),
-            )
-        )
-
-    # ── store, history, health ────────────────────────────────────────────────────────────────────────────────────
-
-    def _store_health(self, health: StoreHealth) -> None:
-        failing = health.failing_since is not None
-        self._dispatcher.store_failing(failing)
-        self._telemetry.emit(events.StoreFailing(error=health.error) if failing else events.StoreRecovered())
-        if not failing and self._outage is not None and not self._crashed:
-            self._pipeline.tell_of_self(daemon.state_writable(self._outage, time.time_ns()), Action.RESOLVE)
-            self._outage = None
-
-    async def _watch_store(self) -> None:
-        said = 0
-        while True:
-            await asyncio.sleep(1)
-            health, now = self._store.health, time.time_ns()
-            since = health.failing_since
-            if since is None or (health.failing_seconds < UNCOMMITTED_PAGES_AFTER and not self._stopping):
-                continue
-            self._pipeline.admit_uncommitted_pages()
-            if said != since:
-                said = since
-                self._telemetry.emit(events.PagesUncommitted(error=health.error))
-            if self._outage is None and now - self._outage_told_at >= TOLD_AGAIN_AFTER:
-                self._outage_told_at = now
-                self._outage = daemon.state_unwritable(health.error, since=since, now=now, host=socket.gethostname())
-                self._pipeline.tell_of_self(self._outage, Action.TRIGGER)
-
     async def _prune(self) -> None:
         while True:
             now = time.time_ns()
-            self._store.submit([*for_pruning(now - self._config.retention, MAX_HISTORY), *for_old_webhooks(now)])
-            await asyncio.sleep(PRUNE_SECONDS)
-
-    def _health(self) -> Health:
-        store = self._store.health
-        trouble = self._dispatcher.trouble
-        inputs = self._inputs.trouble()
-        components = [
-            Component(name="store", ok=store.failing_since is None, detail=store.error),
-            Component(
-                name="config",
-                ok=self._last_reload_ok,
-                detail="" if self._last_reload_ok else "the file on disk is broken; an earlier one is running",
-                needed=False,
-            ),
-        ]
-        for tail in self._config.inputs:
-            detail = inputs.get(tail.name, "is being restarted")
-            components.append(Component(name=f"input {tail.name}", ok=not detail, detail=detail))
-        for name in self._config.channels:
-            detail = trouble.get(name, "")
-            components.append(Component(name=f"channel {name}", ok=name not in trouble, detail=detail, needed=False))
-        working = all(component.ok for component in components if component.needed)
-        return Health(alive=True, ready=working and not self._stopping, components=components)
-
-    def _as_it_runs(self) -> Running:
-        return Running(
-            config=self._config,
-            loaded_at=self._loaded_at,
-            file_ok=self._last_reload_ok,
-            problems=[str(problem) for problem in self._last_problems],
-            ready=self._health().ready,
-            started_at=self._started_at,
-            now=time.time_ns(),
-        )
-
-    def _gauges(self) -> Gauges:
-        now = time.time_ns()
-        states = Counter((incident.rule, incident.state) for incident in self._engine.open_incidents())
-        unsettled = self._dispatcher.unsettled()
-        return Gauges(
-            rules={
-                rule: RuleGauge(
-                    groups=groups,
-                    largest=largest,
-                    open=states[rule, State.OPEN],
-                    acknowledged=states[rule, State.ACKNOWLEDGED],
-                )
-                for rule, groups, largest in self._engine.gauges()
-            },
-            outbox={
-                name: OutboxGauge(notifications=count, oldest_seconds=max(0.0, (now - (oldest or now)) / SECOND))
-                for name in self._config.channels
-                for count, oldest in (unsettled.get(name, (0, None)),)
-            },
-            silences=sum(silence.holds(now) for silence in self._engine.silences()),
-            store_healthy=self._store.health.failing_since is None,
-            config_ok=self._last_reload_ok,
-        )
-
-
-def _webhook_address(config: Config) -> tuple[str, int] | None:
-    return None if config.webhooks is None else (config.webhooks.host, config.webhooks.port)
+            before = now - self._config.retention
+            await self._store.submit([*for_pruning(before, MAX_HISTORY), *for_old_webhooks(now)])
+            done = True
+            with contextlib.suppress(sqlite3.Error, StateError):
+                done = await self._store.read(partial(is_pruned, before=before, keep=MAX_HISTORY))
+            await asyncio.sleep(PRUNE_SECONDS if done else PRUNE_PAUSE_SECONDS)
 
 
 def _cannot_listen(section: str, host: str, port: int, error: OSError) -> str:
     reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-    return f"{section}.listen: cannot listen on {host}:{port}: {reason}"
-
-
-def _load(path: Path, environment: Mapping[str, str]) -> Loaded:
-    """Load a configuration and try it out; a defect in that is a problem with it, and keeps the one that runs."""
-    try:
-        loaded = load(path, environment)
-        if loaded.config is not None:
-            routes_of(loaded.config)
-            Matcher(ruleset_of(loaded.config).rules)
-    except Exception as error:  # whatever a file can do must not end the daemon
-        problem = Problem(
-            file=str(path), path="", message=f"cannot be loaded: {traced(error)}", severity=Severity.ERROR
-        )
-        return Loaded(config=None, problems=[problem], files=(str(path.absolute()),))
-    return loaded
-
-
-def routes_of(config: Config) -> dict[str, Route]:
-    """Return what delivery needs of a configuration."""
-    return {name: route_of(channel) for name, channel in config.channels.items()}
-
-
-def route_of(channel: ChannelConfig) -> Route:
-    """Return what delivery needs of a channel."""
-    return Route(
-        channel=make(channel),
-        give_up_after=channel.give_up_after,
-        fallback_channel=channel.fallback_channel,
-        events_per_minute=channel.max_events_per_minute,
-    )
+    return f"{section}.listen: cannot listen on {listen_text(host, port)}: {reason}"

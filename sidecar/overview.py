@@ -1,4 +1,4 @@
-"""Looks at all parts of the running daemon and says how it is doing: what `telemetry.status` answers with.
+"""Looks at all parts of the running daemon and says how it is doing: what health, metrics and the status show.
 
 Invariant: nothing in it is a secret. Addresses, keys and tokens of channels and inputs are not looked at.
 """
@@ -24,6 +24,7 @@ from sidecar.core.times import SECOND
 from sidecar.delivery.dispatcher import Dispatcher
 from sidecar.inputs.supervisor import Supervisor
 from sidecar.store.store import Store
+from sidecar.telemetry.admin import Component, Health
 from sidecar.telemetry.status import (
     ChannelStatus,
     ConfigStatus,
@@ -33,7 +34,7 @@ from sidecar.telemetry.status import (
     Status,
     StoreStatus,
 )
-from sidecar.telemetry.telemetry import Telemetry
+from sidecar.telemetry.telemetry import Gauges, OutboxGauge, RuleGauge, Telemetry
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +48,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it is the one on disk."""
     problems: Sequence[str]
     """What is wrong with the one on disk."""
-    ready: bool
+    stopping: bool
     started_at: int
     now: int
 
@@ -81,7 +82,7 @@ class Overview:
             version=__version__,
             started_at=rfc3339(running.started_at),
             uptime_seconds=max(0, running.now - running.started_at) / SECOND,
-            ready=running.ready,
+            ready=self.health().ready,
             inputs=self._inputs_of(config),
             channels=self._channels_of(config, running.now),
             incidents={state.value: states[state] for state in (State.OPEN, State.ACKNOWLEDGED)},
@@ -96,6 +97,56 @@ class Overview:
                 in_memory=config.state_dir is None,
                 retention=duration_text(config.retention),
             ),
+        )
+
+    def health(self) -> Health:
+        """Return whether the daemon is alive and ready, with a reason for each part."""
+        running, store = self._running(), self._store.health
+        trouble, inputs = self._dispatcher.trouble, self._inputs.trouble()
+        components = [
+            Component(name="store", ok=store.failing_since is None, detail=store.error),
+            Component(
+                name="config",
+                ok=running.file_ok,
+                detail="" if running.file_ok else "the file on disk is broken; an earlier one is running",
+                needed=False,
+            ),
+        ]
+        for one in running.config.inputs:
+            detail = inputs.get(one.name, "is being restarted")
+            components.append(Component(name=f"input {one.name}", ok=not detail, detail=detail))
+        for name in running.config.channels:
+            detail = trouble.get(name, "")
+            components.append(Component(name=f"channel {name}", ok=name not in trouble, detail=detail, needed=False))
+        working = all(component.ok for component in components if component.needed)
+        return Health(alive=True, ready=working and not running.stopping, components=components)
+
+    def gauges(self) -> Gauges:
+        """Return what metrics show of this moment."""
+        running = self._running()
+        now = running.now
+        states = Counter((incident.rule, incident.state) for incident in self._engine.open_incidents())
+        unsettled = self._dispatcher.unsettled()
+        trouble = self._inputs.trouble()
+        return Gauges(
+            rules={
+                rule: RuleGauge(
+                    groups=groups,
+                    largest=largest,
+                    open=states[rule, State.OPEN],
+                    acknowledged=states[rule, State.ACKNOWLEDGED],
+                )
+                for rule, groups, largest in self._engine.gauges()
+            },
+            outbox={
+                name: OutboxGauge(notifications=count, oldest_seconds=max(0.0, (now - (oldest or now)) / SECOND))
+                for name in running.config.channels
+                for count, oldest in (unsettled.get(name, (0, None)),)
+            },
+            inputs={one.name: trouble.get(one.name) == "" for one in running.config.inputs},
+            silences=sum(silence.holds(now) for silence in self._engine.silences()),
+            store_healthy=self._store.health.failing_since is None,
+            config_ok=running.file_ok,
         )
 
     def rules(self) -> RulesAnswer:
@@ -132,7 +183,7 @@ class Overview:
         return [
             InputStatus(
                 name=one.name,
-                type=_type(one),
+                type=one.type,
                 lag_bytes=lag.get(one.name, 0),
                 files=files.get(one.name, 0),
                 idle=one.name in idle,
@@ -149,7 +200,7 @@ class Overview:
             shown.append(
                 ChannelStatus(
                     name=name,
-                    type=_type(channel),
+                    type=channel.type,
                     pager=channel.pager,
                     waiting=waiting,
                     oldest_seconds=0.0 if oldest is None else max(0, now - oldest) / SECOND,
@@ -161,8 +212,3 @@ class Overview:
 
 def _by_input(gauge: Gauge) -> dict[str, int]:
     return {sample.labels["input"]: int(sample.value) for family in gauge.collect() for sample in family.samples}
-
-
-def _type(config: object) -> str:
-    """Return the word that the configuration has for an input's or a channel's type."""
-    return type(config).__name__.removesuffix("Input").removesuffix("Channel").lower()

@@ -23,7 +23,7 @@ from sidecar.core.advance import Engine, Step
 from sidecar.core.decode.base import DecodeOptions
 from sidecar.core.decode.stream import Stream
 from sidecar.core.detect import ByteStream, Detection, Detector
-from sidecar.core.incidents import Incident, Told
+from sidecar.core.incidents import Incident
 from sidecar.core.matching import Matcher
 from sidecar.core.notification import Action
 from sidecar.core.outbox import Entry
@@ -34,8 +34,9 @@ from sidecar.core.quarantine import Quarantine
 from sidecar.core.routing import Routing
 from sidecar.core.rule import Rule
 from sidecar.core.silences import Silence
-from sidecar.core.state import Changes, Intent, Opened
+from sidecar.core.state import Changes, Intent
 from sidecar.core.times import MILLISECOND, SECOND
+from sidecar.core.unheld import news_of_daemon, updates
 from sidecar.core.zones import ZoneWatch
 from sidecar.inputs.base import Batch
 from sidecar.store.statements import Statement, for_changes, for_entries, for_moments, for_positions, for_rejected
@@ -228,10 +229,7 @@ class Pipeline:
         now = self._clock()
         with self._deciding():
             changes = self._engine.fall_back(incident.id, channels, note, now)
-            if changes is None:
-                intents = [_about(incident, channel, Action.UPDATE, now, notes=(note,)) for channel in channels]
-                changes = Changes(subjects={incident.id: incident}, intents=intents)
-            self._submit(changes)
+            self._submit(updates(incident, channels, note, now) if changes is None else changes)
 
     def say(self, incident: Incident, word: Word) -> asyncio.Future[None] | None:
         """Do what a person asks for. `incident`: open, or from the history. None: there was nothing to do."""
@@ -259,42 +257,10 @@ class Pipeline:
             self._admit_early([e for e in entries if e.pager and e.action is Action.TRIGGER], incidents)
 
     def tell_of_self(self, incident: Incident, action: Action) -> None:
-        """Tell of trouble with the daemon itself, recorded or not: it may be just that nothing can be recorded.
-
-        The incident belongs to no rule: the engine never sees it, and the store keeps it as history only.
-        """
-        now = self._clock()
+        """Tell of trouble with the daemon itself, recorded or not: it may be just that nothing can be recorded."""
         with self._deciding():
-            if action is Action.TRIGGER:
-                incident.told = {
-                    name: Told(
-                        level=incident.level,
-                        pager=self._routing.is_pager(name),
-                        routing_key=self._routing.routing_key(name, None),
-                    )
-                    for name in self._for_daemon(incident)
-                }
-            changes = Changes(
-                incidents={incident.id: msgspec.msgpack.encode(incident)},
-                resolved_at={incident.id: now},
-                subjects={incident.id: incident},
-                intents=[
-                    _about(incident, name, action, now, pager=told.pager, key=told.routing_key)
-                    for name, told in incident.told.items()
-                ],
-            )
-            if action is Action.TRIGGER:
-                opened = Opened(incident.id, incident.rule, incident.level, incident.kind, {}, incident.count)
-                changes.facts.opened.append(opened)
+            changes = news_of_daemon(incident, action, self._routing, self._clock())
             self._submit(changes, at_once=action is Action.TRIGGER)
-
-    def _for_daemon(self, incident: Incident) -> tuple[str, ...]:
-        """Return whom the daemon's own trouble is told: chat as the table has it, else anybody who can be told."""
-        able = [
-            name for name, one in self._routing.destinations.items() if not one.pagerduty or one.routing_key is not None
-        ]
-        routed = [name for name in self._routing.route(None, incident.level, incident.origin) if name in able]
-        return tuple(routed or [name for name in able if not self._routing.is_pager(name)] or able)
 
     # ── one transaction ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -420,28 +386,3 @@ class Pipeline:
             else:
                 self._held.clear()
                 await self._held.wait()
-
-
-def _about(
-    incident: Incident,
-    channel: str,
-    action: Action,
-    now: int,
-    *,
-    pager: bool = False,
-    key: str | None = None,
-    notes: tuple[str, ...] = (),
-) -> Intent:
-    """Return a notification about an incident that the engine does not hold."""
-    return Intent(
-        incident=incident.id,
-        rule=incident.rule,
-        level=incident.level,
-        channel=channel,
-        pager=pager,
-        routing_key=key,
-        action=action,
-        notes=notes,
-        decided_at=now,
-        first_seen=incident.first_seen,
-    )

@@ -105,7 +105,8 @@ def follow_up(n: Notification) -> list[str]:
     count = plural(n.count, "incident" if n.kind is Kind.STORM else "occurrence")
     course = _course(n) if is_over(n) else ()
     known = " · ".join(part for part in (n.service, n.environment, "" if count in n.title else count, *course) if part)
-    return [heading(n), *([known] if known else []), *n.notes]
+    grouped = f"Grouped: {n.grouping}" if n.grouping else ""  # the trigger went out before anything had joined
+    return [line for line in (heading(n), known, grouped, *n.notes) if line]
 
 
 def facts(n: Notification) -> list[tuple[str, str]]:

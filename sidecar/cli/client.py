@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import getpass
 import os
 import ssl
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from yarl import URL
 
 from sidecar import __version__
 from sidecar.cli.terminal import printable
-from sidecar.config.addresses import AddressError, check_public_url
+from sidecar.config.addresses import AddressError, check_public_url, listen_text
 from sidecar.config.files import MAX_SECRET_BYTES, FileProblemError, read_file
 from sidecar.config.load import load_admin
 from sidecar.config.secrets import Secret
@@ -81,13 +82,23 @@ def find(args: argparse.Namespace, environment: Mapping[str, str]) -> Daemon:
         if admin.port == 0:
             raise AskError(f"{args.config}: admin.listen leaves the port to the system: give --url")
         host = ANY_ADDRESS.get(admin.host, admin.host)
-        return Daemon(f"http://{f'[{host}]' if ':' in host else host}:{admin.port}", token or admin.token)
+        return Daemon(f"http://{listen_text(host, admin.port)}", token or admin.token)
     try:
         url = check_public_url(args.url)
     except AddressError as error:
         raise AskError(f"--url: {error}") from None
     given = environment.get(TOKEN_VARIABLE)
     return Daemon(url, token or (Secret(given) if given else None))
+
+
+def author(by: str | None) -> str:
+    """Return who says something: who the arguments name, else whoever runs the command."""
+    if by is not None:
+        return by
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return f"user {os.getuid()}"
 
 
 def get(daemon: Daemon, path: str, query: Mapping[str, str], kind: type[Answer]) -> Answer:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import getpass
-import json
 import os
 import sys
 from pathlib import Path
 from urllib.parse import quote
 
-import msgspec
 from rich.console import Console
 
 from sidecar.cli import client
-from sidecar.cli.terminal import print_table, printable
+from sidecar.cli.terminal import json_text, print_table, printable
 from sidecar.telemetry.incidents import DoneAnswer, IncidentAnswer, IncidentsAnswer, ShownIncident
 from sidecar.telemetry.postmortem import draft, facts_of
 
@@ -65,21 +62,21 @@ def _run(args: argparse.Namespace, daemon: client.Daemon) -> None:
         asked = {"state": args.state, "limit": args.limit}
         query = {name: value for name, value in asked.items() if value is not None}
         found = client.get(daemon, "incidents", query, IncidentsAnswer)
-        _print_json(found) if args.json else _list(found)
+        print(json_text(found)) if args.json else _list(found)
         return
-    path = f"incidents/{quote(args.id, safe='')}"
+    path = f"incidents/{quote(args.id, safe='', errors='surrogateescape')}"
     if args.action == "export":
         one = client.get(daemon, path, {}, IncidentAnswer)
-        _write(_json(one) if args.json else draft(one), args.output)
+        _write(json_text(one) + "\n" if args.json else draft(one), args.output)
         return
     if args.action == "show":
         one = client.get(daemon, path, {}, IncidentAnswer)
-        _print_json(one) if args.json else _show(one)
+        print(json_text(one)) if args.json else _show(one)
         return
-    word = {"by": getpass.getuser() if args.by is None else args.by, "note": args.note or ""}
+    word = {"by": client.author(args.by), "note": args.note or ""}
     done = client.post(daemon, f"{path}/{args.action}", word, DoneAnswer)
     if args.json:
-        _print_json(done)
+        print(json_text(done))
     else:
         print(f"{printable(done.incident.title)}: {'' if done.changed else 'was '}{done.incident.state}")
 
@@ -131,11 +128,3 @@ def _write(text: str, path: Path | None) -> None:
     with path.open("x", encoding="utf-8") as file:
         file.write(text)
     print(f"written to {path}", file=sys.stderr)
-
-
-def _print_json(document: object) -> None:
-    sys.stdout.write(_json(document))
-
-
-def _json(document: object) -> str:
-    return json.dumps(msgspec.to_builtins(document), indent=2) + "\n"

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 
-import msgspec
 from rich.console import Console
 
 from sidecar.cli import client
-from sidecar.cli.terminal import print_table
+from sidecar.cli.terminal import json_text, print_table
 from sidecar.telemetry.rejections import RejectedAnswer
 
 HEAD = ("TIME", "INPUT", "REASON", "SAMPLE")
@@ -36,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 2
     if args.json:
-        print(json.dumps(msgspec.to_builtins(answer), indent=2))
+        print(json_text(answer))
         return 0
     if answer.rejected:
         rows = [(record.time, record.input, record.reason, record.sample) for record in answer.rejected]

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import sys
 import time
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import msgspec
 from rich.console import Console
 
 from sidecar.cli import client
-from sidecar.cli.terminal import print_table, printable
+from sidecar.cli.terminal import json_text, print_table, printable
 from sidecar.core.durations import duration_text
 from sidecar.core.markdown import escape, table
 from sidecar.core.report import Report, Spread, is_night
@@ -60,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 2
     if args.json:
-        print(json.dumps(msgspec.to_builtins(answer), indent=2))
+        print(json_text(answer))
     elif args.markdown:
         print(markdown(answer))
     else:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 import time
 from pathlib import Path
 
-import msgspec
-
 from sidecar.cli.configured import load_or_report
+from sidecar.cli.terminal import json_text
 from sidecar.delivery.probe import Report, send_tests
 
 
@@ -39,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     reports = asyncio.run(send_tests(config, names, now=time.time_ns()))
     if args.json:
-        print(json.dumps(msgspec.to_builtins(reports), indent=2))
+        print(json_text(reports))
     else:
         for report in reports:
             print(_line(report))

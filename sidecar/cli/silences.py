@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import getpass
-import json
 import os
 import sys
 from urllib.parse import quote
 
-import msgspec
 from rich.console import Console
 
 from sidecar.cli import client
-from sidecar.cli.terminal import print_table, printable
+from sidecar.cli.terminal import json_text, print_table, printable
 from sidecar.telemetry.silences import ASKED, ShownSilence, SilenceAnswer, SilencesAnswer
 
 HEAD = ("ID", "STATE", "START", "END", "BY", "MATCHERS", "COMMENT")
@@ -51,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1 if isinstance(error, client.MissingError) else 2
     if args.json:
-        print(json.dumps(msgspec.to_builtins(answer), indent=2))
+        print(json_text(answer))
     elif isinstance(answer, SilenceAnswer):
         print(f"{answer.silence.id}: {answer.silence.state} until {answer.silence.end}")
     elif not answer.silences:
@@ -80,11 +77,11 @@ def _ask(args: argparse.Namespace, daemon: client.Daemon) -> SilencesAnswer | Si
         query = {} if args.state is None else {"state": args.state}
         return client.get(daemon, "silences", query, SilencesAnswer)
     if args.action == "expire":
-        return client.post(daemon, f"silences/{quote(args.what[0], safe='')}/expire", {}, SilenceAnswer)
+        name = quote(args.what[0], safe="", errors="surrogateescape")
+        return client.post(daemon, f"silences/{name}/expire", {}, SilenceAnswer)
     asked = {"duration": args.duration, "end": args.until, "start": args.start, "comment": args.comment}
     body = {name: value for name, value in asked.items() if value is not None}
-    by = getpass.getuser() if args.by is None else args.by
-    return client.post(daemon, "silences", {**body, "matchers": args.what, "by": by}, SilenceAnswer)
+    return client.post(daemon, "silences", {**body, "matchers": args.what, "by": client.author(args.by)}, SilenceAnswer)
 
 
 def _row(silence: ShownSilence) -> tuple[str, ...]:

@@ -1,12 +1,15 @@
-"""What commands print for people: tables whose text comes from logs and must not steer the terminal.
+"""What commands print: JSON for programs, and for people tables whose text comes from logs and must not steer the
+terminal.
 
 On a terminal a line is cut at its edge, and there are colours; a file or a pipe gets whole lines without any.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
+import msgspec
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
@@ -21,6 +24,11 @@ def printable(text: str) -> str:
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )
+
+
+def json_text(document: object) -> str:
+    """Return what a command with `--json` prints."""
+    return json.dumps(msgspec.to_builtins(document), indent=2)
 
 
 def print_table(console: Console, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -79,6 +79,11 @@ def parse_listen(text: str) -> tuple[str, int]:
     return host, int(digits)
 
 
+def listen_text(host: str, port: int) -> str:
+    """Return `host:port`, with an IPv6 address in brackets: what `parse_listen` takes."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _split(text: str) -> tuple[str, str]:
     if len(text) > MAX_URL:
         raise AddressError(f"expected an address of at most {MAX_URL} characters, found {len(text)}")

@@ -6,7 +6,7 @@ Durations are integer nanoseconds here; the file writes them `90s`, `5m`, `1h`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -21,6 +21,7 @@ from sidecar.core.times import DAY, SECOND
 class TailInput(msgspec.Struct, frozen=True, kw_only=True):
     """`type: tail`."""
 
+    type: ClassVar[str] = "tail"
     name: str
     """Metric label; the file's `name`, else `tail`, `tail-2`, …"""
     paths: tuple[str, ...]
@@ -36,6 +37,7 @@ class TailInput(msgspec.Struct, frozen=True, kw_only=True):
 class HttpInput(msgspec.Struct, frozen=True, kw_only=True):
     """`type: http`."""
 
+    type: ClassVar[str] = "http"
     name: str
     """Metric label; the file's `name`, else `http`, `http-2`, …"""
     host: str = "127.0.0.1"
@@ -59,6 +61,7 @@ class HttpInput(msgspec.Struct, frozen=True, kw_only=True):
 class JournalInput(msgspec.Struct, frozen=True, kw_only=True):
     """`type: journal`."""
 
+    type: ClassVar[str] = "journal"
     name: str
     """Metric label; the file's `name`, else `journal`, `journal-2`, …"""
     units: tuple[str, ...] = ()
@@ -78,6 +81,7 @@ class JournalInput(msgspec.Struct, frozen=True, kw_only=True):
 class StdinInput(msgspec.Struct, frozen=True, kw_only=True):
     """`type: stdin`."""
 
+    type: ClassVar[str] = "stdin"
     name: str
     """Metric label; the file's `name`, else `stdin`."""
     format: str = "auto"
@@ -90,71 +94,63 @@ class StdinInput(msgspec.Struct, frozen=True, kw_only=True):
 InputConfig = TailInput | HttpInput | JournalInput | StdinInput
 
 
-class PagerDutyChannel(msgspec.Struct, frozen=True, kw_only=True):
+class Channel(msgspec.Struct, frozen=True, kw_only=True):
+    """What every channel has."""
+
+    type: ClassVar[str]
+    name: str
+    pager: bool = False
+    give_up_after: int = DAY
+    fallback_channel: str | None = None
+    severity_map: Mapping[Level, str] = {}
+
+
+class PagerDutyChannel(Channel, frozen=True, kw_only=True):
     """`type: pagerduty`."""
 
-    name: str
+    type: ClassVar[str] = "pagerduty"
     url: str = "https://events.pagerduty.com"
     """Base, to which `/v2/enqueue` is added."""
     routing_key: Secret | None = None
     """None: every rule that names the channel brings its own."""
     pager: bool = True
-    give_up_after: int = DAY
-    fallback_channel: str | None = None
-    severity_map: Mapping[Level, str] = {}
     max_events_per_minute: int = 100
 
 
-class SlackChannel(msgspec.Struct, frozen=True, kw_only=True):
+class SlackChannel(Channel, frozen=True, kw_only=True):
     """`type: slack`, an incoming webhook."""
 
-    name: str
+    type: ClassVar[str] = "slack"
     webhook_url: Secret
-    pager: bool = False
-    give_up_after: int = DAY
-    fallback_channel: str | None = None
-    severity_map: Mapping[Level, str] = {}
     max_events_per_minute: int = 60
 
 
-class SlackBotChannel(msgspec.Struct, frozen=True, kw_only=True):
+class SlackBotChannel(Channel, frozen=True, kw_only=True):
     """`type: slack` with a bot token."""
 
-    name: str
+    type: ClassVar[str] = "slack"
     bot_token: Secret
     channel: str
     """An id such as `C0123456789`, or a name."""
     api_url: str = "https://slack.com/api"
     """Base, to which a method's name is added."""
-    pager: bool = False
-    give_up_after: int = DAY
-    fallback_channel: str | None = None
-    severity_map: Mapping[Level, str] = {}
     max_events_per_minute: int = 60
 
 
-class DiscordChannel(msgspec.Struct, frozen=True, kw_only=True):
+class DiscordChannel(Channel, frozen=True, kw_only=True):
     """`type: discord`, a webhook."""
 
-    name: str
+    type: ClassVar[str] = "discord"
     webhook_url: Secret
-    pager: bool = False
-    give_up_after: int = DAY
-    fallback_channel: str | None = None
-    severity_map: Mapping[Level, str] = {}
     max_events_per_minute: int = 30
 
 
-class WebhookChannel(msgspec.Struct, frozen=True, kw_only=True):
+class WebhookChannel(Channel, frozen=True, kw_only=True):
     """`type: webhook`: JSON to any address, signed where a secret is given."""
 
-    name: str
+    type: ClassVar[str] = "webhook"
     url: Secret
     secret: Secret | None = None
-    pager: bool = False
-    give_up_after: int = DAY
-    fallback_channel: str | None = None
-    severity_map: Mapping[Level, str] = {}
     max_events_per_minute: int = 600
 
 

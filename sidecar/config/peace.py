@@ -22,7 +22,21 @@ def build_mute(source: Source, place: Place, docs: Sequence[document.MuteWindow]
         begin, end = _minutes(doc.start) % MINUTES_A_DAY, _minutes(doc.end)
         days = frozenset(DAYS.index(day) for day in doc.days if day in DAYS)
         windows.append(MuteWindow(days=days, begin=begin, end=end, timezone=doc.timezone))
+    if any(_is_whole_week(timezone, windows) for timezone in {window.timezone for window in windows}):
+        source.warning(place, "leaves no hour of the week: nobody is ever told. Write `enabled: false` for that")
     return tuple(windows)
+
+
+def _is_whole_week(timezone: str, windows: Sequence[MuteWindow]) -> bool:
+    """Whether the windows of one time zone leave no minute."""
+    muted = {
+        (day * MINUTES_A_DAY + minute) % (len(DAYS) * MINUTES_A_DAY)
+        for window in windows
+        if window.timezone == timezone
+        for day in window.days
+        for minute in range(window.begin, window.begin + window.minutes)
+    }
+    return len(muted) == len(DAYS) * MINUTES_A_DAY
 
 
 def build_silences(source: Source, docs: Sequence[document.Silence]) -> tuple[Silence, ...]:

@@ -19,7 +19,7 @@ class Ruleset(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...]
     routing: Routing
     page_budget: int
-    silences: tuple[Silence, ...]
+    silences: tuple[Silence, ...] = ()
     decoding: Mapping[str, DecodeOptions]
     """By input name."""
 

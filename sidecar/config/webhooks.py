@@ -33,7 +33,10 @@ def build_webhooks(
             host, port = parse_listen(doc.listen)
         except AddressError as error:
             source.error((*_PLACE, "listen"), str(error))
-    secrets = [Secret(secret) for secret in doc.pagerduty_secrets if secret]
+    secrets = [Secret(secret.strip()) for secret in doc.pagerduty_secrets if secret.strip()]
+    for i, secret in enumerate(doc.pagerduty_secrets):
+        if not secret.strip() and not source.failed((*_PLACE, "pagerduty_secrets", i)):
+            source.error((*_PLACE, "pagerduty_secrets", i), "expected a secret, found white space only")
     listed = credentials.take(source, _PLACE, "pagerduty_secrets", UNSET, doc.pagerduty_secrets_file)
     if listed is not None:
         secrets += [Secret(line.strip()) for line in listed.reveal().splitlines() if line.strip()]

@@ -5,7 +5,8 @@ stopped and rebuilt from its rows in between. It reads no clock; `now` is the wa
 time comes with the matches. Nothing in here waits, writes or sends.
 
 This is the engine's outside. What it remembers is in `ledger`; how a match is judged, what bounds the pages, who is
-told what and when an incident closes are in `judging`, `storms`, `telling` and `closing`.
+told what, when nobody is, who is told next, when an incident closes and what people do to it are in `judging`,
+`storms`, `telling`, `hushing`, `escalating`, `closing` and `people`.
 
 Invariants
 - Time comes first: timers due before a match's time fire before the match is judged.
@@ -64,6 +65,8 @@ class Engine:
         unhushing = Unhushing(self._ledger, self._telling, self._hushing, self._storms)
         self._closing.watches = (unhushing, self._escalating, Reminding(self._telling))
         self._people = People(self._ledger, self._telling, self._escalating, self._closing)
+        self._ticked = 0
+        """The wall clock at the latest tick."""
         self._judging = Judging(self._ledger, self._telling, self._closing, self._storms)
 
     # ── what happens ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -94,6 +97,9 @@ class Engine:
 
     def tick(self, now: int, idle: Callable[[str], bool]) -> Changes | None:
         """Let the wall clock pass for sources that have nothing left to read. None: nothing was due."""
+        if now < self._ticked:
+            self._closing.set_back(now)
+        self._ticked = now
         for name in self._closing.timers.clocks(now):
             if name == WALL:
                 self._closing.fire(WALL, now, now)
@@ -125,7 +131,7 @@ class Engine:
                 self._closing.resolve(incident, ResolveReason.RULE_REMOVED, now, now)
             ledger.drop_rule(name)
         self._hushing.reconsider(now)
-        self._closing.start_anew()
+        self._closing.set_back(now)  # perhaps it was, while nothing ran
         return ledger.collect()
 
     def fall_back(self, incident_id: str, channels: Iterable[str], note: str, now: int) -> Changes | None:
@@ -146,8 +152,7 @@ class Engine:
 
     def silence(self, silence: Silence, now: int) -> Changes:
         """Take over somebody's silence, for which there is room, or a known one with another end."""
-        self._hushing.add(silence)
-        self._hushing.reconsider(now)
+        self._hushing.add(silence, now)
         self._closing.start_anew()
         self._closing.fire(WALL, now, now)
         return self._ledger.collect()

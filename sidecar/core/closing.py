@@ -2,7 +2,7 @@
 
 Every source has a clock: the time of the last record of each batch, or the wall clock when there is nothing left to
 read. A timer belongs to the source of its incident's newest match and fires when that source's clock has passed it,
-but before a later match of the same source is judged. Storms and reminders follow the wall clock.
+but before a later match of the same source is judged. Storms, and what the watches decide, follow the wall clock.
 
 Invariants
 - An open incident that time can close has a timer on its source's clock, not later than the time at which it is due.
@@ -55,6 +55,12 @@ class Closing:
         telling.schedule = self.schedule
         self._silent: dict[str, set[str]] = {}
         """Ids of the incidents marked quiet, by source."""
+
+    def set_back(self, now: int) -> None:
+        """The wall clock was set back, or may have been: nobody waits for that much longer to be told."""
+        for incident in self._ledger.incidents.values():
+            self._escalating.bound(incident, now)
+        self.start_anew()
 
     def start_anew(self) -> None:
         """Set all timers: new settings may have moved them forward."""

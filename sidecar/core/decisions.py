@@ -6,7 +6,7 @@ import enum
 
 
 class SuppressedReason(enum.StrEnum):
-    """Why a notification that a breach asked for was not sent."""
+    """Why a notification that was asked for was not sent."""
 
     SILENCED = "silenced"
     MUTED = "muted"

@@ -8,6 +8,7 @@ Invariants
   told.
 - Nobody is escalated to while the incident is acknowledged or resolved. An acknowledgement that is taken back goes on
   where it was stopped.
+- A level without any configured channel has no time: the next one is told at once.
 - A silence or a mute window stops the clock: the step that it holds back comes at its end.
 """
 
@@ -45,7 +46,9 @@ class Escalating:
         first = step
         while (following := after(policy, step, at)) is not None and following < now:
             step, at = step + 1, following
-        channels = self._channels(incident, step)
+        late = step  # from here on it is a level's own time, and one that reaches nobody takes none
+        while not (channels := self._channels(incident, step)) and step + 1 < policy.steps:
+            step += 1
         until = self._telling.spared(incident, channels, now)
         self._ledger.mark(incident)
         if until is not None:
@@ -53,12 +56,27 @@ class Escalating:
             return
         for skipped in range(first, step):
             self._keep_from(incident, SuppressedReason.SKIPPED, skipped, now)
+        for number in range(late, step if channels else step + 1):
+            nobody = f"{step_text(policy, number)}: none of its channels is configured any more"
+            self._ledger.note(incident, Moment(at=now, what=What.ESCALATED, text=nobody))
+        incident.escalation = Escalation(policy=policy, step=step + 1, due=after(policy, step, at))
+        if not channels:
+            return
         text = step_text(policy, step)
-        waited = policy.level(step - 1).respond_within or 0
+        waited = policy.level(late - 1).respond_within or 0
         why = f"nobody has acknowledged within {age_text(waited)}"
         self._telling.escalate(incident, channels, now, notes=(text, why))
         self._ledger.note(incident, Moment(at=now, what=What.ESCALATED, text=f"{text}: {why}"))
-        incident.escalation = Escalation(policy=policy, step=step + 1, due=after(policy, step, at))
+
+    def bound(self, incident: Incident, now: int) -> None:
+        """Give no level more than its time, although the clock was set back."""
+        escalation = incident.escalation
+        if escalation is None or escalation.due is None or escalation.held:
+            return
+        latest = now + (escalation.policy.level(escalation.step - 1).respond_within or 0)
+        if escalation.due > latest:
+            incident.escalation = msgspec.structs.replace(escalation, due=latest)
+            self._ledger.mark(incident)
 
     def stop(self, incident: Incident, now: int) -> None:
         """Somebody has taken it on, or it is over."""

@@ -53,24 +53,27 @@ class Hushing:
         known = self._ledger.silences
         return len(known) < MAX_SILENCES or any(silence.end <= now for silence in known.values())
 
-    def add(self, silence: Silence) -> None:
+    def add(self, silence: Silence, now: int) -> None:
         """Take over somebody's silence, for which there is room, or a known one with another end."""
         known = self._ledger.silences
         if silence.id not in known and len(known) >= MAX_SILENCES:
             oldest = min(known.values(), key=lambda one: (one.end, one.id))
             del known[oldest.id]
             self._ledger.changes.silences[oldest.id] = None
+        changed = {known.get(silence.id, silence), silence}
         known[silence.id] = silence
+        self._reconsider(now, changed)
         self._ledger.changes.silences[silence.id] = msgspec.msgpack.encode(silence)
 
     def of(self, incident: Incident, now: int) -> Peace | None:
         """Say why nobody is told of an incident now; None: somebody may be."""
-        spell = self._spell(incident, now)
-        if spell is None:
+        silences = self._speaking_of(incident, now)
+        first = self._spell(incident, silences, now)
+        if first is None:
             return None
-        first, until = spell, spell.until
+        until = first.until
         for _ in range(MAX_SPELLS):
-            following = self._spell(incident, until)
+            following = self._spell(incident, silences, until)
             if following is None:
                 break
             until = following.until
@@ -78,11 +81,19 @@ class Hushing:
 
     def reconsider(self, now: int) -> None:
         """Silences or rules have changed: what is held back may be free sooner, or later."""
+        self._reconsider(now, None)
+
+    def _reconsider(self, now: int, changed: Iterable[Silence] | None) -> None:
+        """Look again at what is held back. `changed`: at what these speak of, only."""
         for incident in self._ledger.incidents.values():
             hush, escalation = incident.hush, incident.escalation
-            if hush is not None and hush.until > now:
+            waits = hush is not None and hush.until > now
+            stands = escalation is not None and escalation.held and escalation.due is not None and escalation.due > now
+            if not (waits or stands) or (changed is not None and not _any_fits(changed, incident)):
+                continue
+            if hush is not None and waits:
                 incident.hush = msgspec.structs.replace(hush, until=self._free_at(incident, now))
-            if escalation is not None and escalation.held and escalation.due is not None and escalation.due > now:
+            if escalation is not None and stands:
                 incident.escalation = msgspec.structs.replace(escalation, due=self._free_at(incident, now))
             if (incident.hush, incident.escalation) != (hush, escalation):
                 self._ledger.mark(incident)
@@ -92,15 +103,18 @@ class Hushing:
         peace = self.of(incident, now)
         return now - 1 if peace is None else peace.until
 
-    def _spell(self, incident: Incident, now: int) -> Peace | None:
+    def _speaking_of(self, incident: Incident, now: int) -> list[Silence]:
+        """Return the silences that are not over and speak of an incident: they are matched once for a decision."""
+        lasting = [silence for silence in self.all() if silence.end > now]
+        if not lasting:
+            return []
+        values = values_of(incident)
+        return [silence for silence in lasting if silence.fits(values)]
+
+    def _spell(self, incident: Incident, silences: Iterable[Silence], now: int) -> Peace | None:
         """Return the silence or mute window that holds at a time: silences first, the one that ends last."""
-        values: dict[str, str] | None = None
-        found: Silence | None = None
-        for silence in self.all():
-            if silence.holds(now) and (found is None or (silence.end, silence.id) > (found.end, found.id)):
-                values = values_of(incident) if values is None else values
-                if silence.fits(values):
-                    found = silence
+        holding = (silence for silence in silences if silence.holds(now))
+        found = max(holding, key=lambda silence: (silence.end, silence.id), default=None)
         if found is not None:
             text = f"silenced by {found.by}" + (f": {found.comment}" if found.comment else "")
             return Peace(SuppressedReason.SILENCED, found.end, text)
@@ -108,3 +122,8 @@ class Hushing:
         ends = [] if state is None else [window.ends(now) for window in state.rule.mute]
         latest = max((end for end in ends if end is not None), default=None)
         return None if latest is None else Peace(SuppressedReason.MUTED, latest, "the rule is muted at this hour")
+
+
+def _any_fits(silences: Iterable[Silence], incident: Incident) -> bool:
+    values = values_of(incident)
+    return any(silence.fits(values) for silence in silences)

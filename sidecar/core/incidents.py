@@ -1,11 +1,11 @@
 """An incident: what one breach opened, and everything that later decisions and messages about it need.
 
     open ◀──▶ acknowledged        the table is in `people`
-      └──▶ resolved ◀──┘
+      └◀─▶ resolved ◀──┘
 
 An incident is a value that the engine changes in place and the store writes whole; it holds no secret, and all
 text in it is redacted. Times are nanoseconds since the epoch: `opened_at`, `first_seen`, `last_seen` and
-`resolved_at` are event times, `decided_at` is the wall clock.
+`resolved_at` are event times, `decided_at` and when people did something are the wall clock.
 """
 
 from __future__ import annotations
@@ -142,6 +142,8 @@ class Incident(msgspec.Struct, kw_only=True):
     acknowledged_at: int | None = None
     """Wall clock, the first time."""
     resolved_by: str = ""
+    known_over: tuple[str, ...] = ()
+    """Channels where a person closed it: they know, and are not told."""
     cleared_by: str = ""
     """The line of the record that said that it is over."""
     reopened_at: int | None = None

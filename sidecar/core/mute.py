@@ -31,18 +31,22 @@ class MuteWindow(msgspec.Struct, frozen=True, kw_only=True):
     """Minutes after midnight; not after `begin`: on the next day."""
     timezone: str = "UTC"
 
+    @property
+    def minutes(self) -> int:
+        """How long it is, where clocks do not change."""
+        return (self.end - self.begin) % MINUTES_A_DAY or MINUTES_A_DAY
+
     def ends(self, now: int) -> int | None:
         """Return when the window that `now` lies in ends, nanoseconds since the epoch; None: it lies in none."""
         zone = _zone(self.timezone)
         today = datetime.fromtimestamp(now // SECOND, UTC).astimezone(zone).replace(hour=0, minute=0, second=0, fold=0)
-        length = (self.end - self.begin) % MINUTES_A_DAY or MINUTES_A_DAY
         latest = None
         for back in (1, 0):
             day = today - timedelta(days=back)
             if day.weekday() not in self.days:
                 continue
             begin = _instant(day + timedelta(minutes=self.begin))
-            end = _instant(day + timedelta(minutes=self.begin + length))
+            end = _instant(day + timedelta(minutes=self.begin + self.minutes))
             if begin <= now < end:
                 latest = end if latest is None else max(latest, end)
         return latest

@@ -5,6 +5,7 @@ Everything here is a pure function of rows, answers and times; the dispatcher do
 One lane per incident and channel, strictly in order. Rules:
 - A resolve (or acknowledge, or update) follows its trigger, and is cancelled where that was certainly not taken.
 - A pager trigger that was certainly never received is cancelled once its incident has resolved.
+- Where a person has closed an incident nothing more is sent about it: a trigger that is repeated would open it again.
 - Of updates that wait in one lane only the last is of use, and none behind a resolve.
 - A pager's refusal is final only where the pager itself says that the event is invalid; any other refusal may be a
   proxy's, or a mistake being mended: it is retried every five minutes until `give_up_after`.
@@ -119,11 +120,16 @@ class Plan(msgspec.Struct, frozen=True):
     """The cancelled trigger was all that the pager would have heard of an incident that is over."""
 
 
-def plan(lane: Sequence[Entry]) -> Plan:
-    """Decide about a lane's first unsettled entry. `lane` is in order and includes the settled triggers."""
+def plan(lane: Sequence[Entry], *, known_over: bool = False) -> Plan:
+    """Decide about a lane's first unsettled entry. `lane` is in order and includes the settled triggers.
+
+    `known_over`: the incident is over, and was closed by a person where the lane leads to.
+    """
     unsettled = [entry for entry in lane if not entry.settled]
     if not unsettled:
         return Plan()
+    if known_over:
+        return Plan(cancel=tuple(unsettled), why="a person has closed it there")
     head, behind = unsettled[0], unsettled[1:]
     if head.action is Action.TRIGGER:
         resolve = next((e for e in behind if e.action is Action.RESOLVE and e.high == head.high), None)

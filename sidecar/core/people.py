@@ -6,7 +6,8 @@ error: two people may acknowledge the same incident, and PagerDuty sends everyth
     state         acknowledge    unacknowledge   resolve    reopen
     open          acknowledged   -               resolved   -
     acknowledged  -              open            resolved   -
-    resolved      -              -               -          open, unless its group has a newer one
+    resolved      -              -               -          open, unless its group has a newer one, its rule is gone,
+                                                            or it is a storm
 
 Invariants
 - Whoever was told of an incident hears what people do to it, except where they did it.
@@ -133,7 +134,7 @@ class People:
         self._escalating.resume(incident, now)
         taken_back = f"no longer acknowledged: taken back by {by}" if by else "no longer acknowledged"
         self._telling.update(incident, now, notes=_notes(taken_back, "", note))
-        self._ledger.mark(incident)
+        self._telling.put_off(incident, now)
         self._closing.schedule(incident)
 
     def _resolve(self, incident: Incident, by: str, note: str, via: Via, now: int) -> None:
@@ -169,6 +170,7 @@ class People:
         incident.state = State.OPEN
         incident.resolved_at = incident.resolve_reason = incident.acknowledged_at = None
         incident.resolved_by = incident.cleared_by = ""
+        incident.known_over = ()
         incident.folded_into = None
         incident.reopened_at = now  # its quiet begins anew, or it would close again at once
         source = self._ledger.sources.setdefault(incident.source, SourceRow(clock=0))  # it may be forgotten by now
@@ -182,6 +184,7 @@ class People:
         self._ledger.note(incident, Moment(at=now, what=What.REOPENED, by=by, text=note, via=via))
         self._escalating.begin_anew(incident, now)
         self._telling.reopen(incident, now, notes=_notes("reopened", by, note), but=via)
+        self._telling.put_off(incident, now)
         self._closing.schedule(incident)
         self._ledger.mark(incident)
 

@@ -36,6 +36,9 @@ MAX_AUTHOR_CHARACTERS = 200
 LONGEST_SILENCE = 366 * DAY
 """Whoever wants more disables the rule."""
 
+COMPILED = 4 * MAX_SILENCES
+"""Regular expressions that are kept compiled: all that there are, unless silences come to four on average."""
+
 _MATCHER = re.compile(r"\s*([^\s=!~{}\",]{1,200})\s*(=~|!~|!=|=)\s*(.*?)\s*", re.DOTALL)
 
 
@@ -129,6 +132,7 @@ def checked(matcher: Matcher) -> Matcher:
         raise MatcherError(f"expected a value of at most {MAX_VALUE_CHARACTERS:,} characters")
     if matcher.op in (Op.REGEX, Op.NOT_REGEX):
         try:
+            compile_regex(matcher.value)  # by itself: it must be whole, too
             _whole(matcher.value)
         except ValueError as error:
             raise MatcherError(f"expected a regular expression that RE2 takes: {error}") from None
@@ -164,6 +168,6 @@ def values_of(incident: Incident) -> dict[str, str]:
     return {**labels, **incident.fields, **{name: value for name, value in found.items() if value is not None}}
 
 
-@lru_cache(maxsize=MAX_SILENCES)
+@lru_cache(maxsize=COMPILED)
 def _whole(pattern: str) -> Callable[[str], bool]:
     return compile_regex(rf"\A(?:{pattern})\z")

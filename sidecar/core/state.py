@@ -128,11 +128,12 @@ class End(msgspec.Struct, frozen=True):
 
 
 class Withheld(msgspec.Struct, frozen=True):
-    """Why a trigger was not sent; the key of a counter. `channel` None: nobody in particular was spared."""
+    """Why a notification was not sent; the key of a counter. `channel` None: nobody in particular was spared."""
 
     rule: str
     reason: SuppressedReason
     channel: str | None
+    action: Action = Action.TRIGGER
 
 
 class Facts(msgspec.Struct):
@@ -166,7 +167,8 @@ class Changes(msgspec.Struct):
     timeline: list[tuple[str, Moment]] = msgspec.field(default_factory=list)
     """Incidents' ids, and what happened to them."""
     subjects: dict[str, Incident] = msgspec.field(default_factory=dict)
-    """The incidents that the intents are about, live: a message shows its incident as it is when rendered."""
+    """The incidents that the intents are about, and those that have ended, live: a message shows its incident as it is
+    when rendered."""
     facts: Facts = msgspec.field(default_factory=Facts)
 
     @property

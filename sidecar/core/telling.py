@@ -1,8 +1,8 @@
 """Decides who is sent what about an incident, and when a pager has to wait.
 
 Invariants
-- A channel is sent one trigger for an incident (PagerDuty a second one at a rise to high urgency), and a resolve only
-  if it was sent a trigger.
+- A channel is sent one trigger for an incident, and a resolve only if it was sent a trigger. A pager is triggered again
+  at an escalation step that names it and when the incident is reopened, PagerDuty also at a rise to high urgency.
 - A pager is woken only for what is young enough: otherwise it waits in `deferred` for a younger match.
 - Nobody is told anything but acknowledgements and resolves while a silence or a mute window holds.
 - What an incident was told under (pager or not, routing key) stays with it, whatever becomes of the configuration.
@@ -148,7 +148,8 @@ class Telling:
 
     def resolve(self, incident: Incident, now: int, *, notes: tuple[str, ...] = (), but: Via | None = None) -> None:
         """Tell everyone who was told of it that it is over, except where a person said so."""
-        self._follow_up(incident, Action.RESOLVE, now, notes, but)
+        incident.known_over = self._follow_up(incident, Action.RESOLVE, now, notes, but)
+        self._ledger.changes.subjects[incident.id] = incident
         self._withhold(incident, SuppressedReason.STALE, incident.deferred, now)
 
     def acknowledge(self, incident: Incident, now: int, *, notes: tuple[str, ...], but: Via) -> None:
@@ -179,23 +180,29 @@ class Telling:
     def remind(self, incident: Incident, now: int) -> None:
         """Tell channels that are no pagers that it is still open, and set the next time."""
         self.update(incident, now)
+        self.put_off(incident, now)
+
+    def put_off(self, incident: Incident, now: int) -> None:
+        """Set the time of the next reminder, for people who have just been told how it stands."""
         every = self._ledger.rules[incident.rule].rule.renotify
         incident.renotify = None if every is None else now + every
         self._ledger.mark(incident)
 
     def fall_back(self, incident: Incident, channels: Iterable[str], note: str, now: int) -> None:
-        """Tell other channels that a pager could not be told."""
+        """Tell other channels that a pager could not be told; pagers that know of it need not hear that."""
         channels = tuple(channels)
         unaware = [channel for channel in channels if channel not in incident.told]
+        chats = tuple(name for name in channels if name in incident.told and not incident.told[name].pager)
+        pagers = tuple(name for name in channels if name in incident.told and incident.told[name].pager)
+        self._withhold(incident, SuppressedReason.FALLBACK, pagers, now, text=note)
         if self._held_back(incident, unaware, now, now):
+            self.spared(incident, chats, now)
             return
-        for channel in channels:
-            told = incident.told.get(channel)
-            if told is None:
-                self._tell(incident, channel)
-                self._intend(incident, channel, Action.TRIGGER, now, notes=(note,))
-            elif not told.pager:
-                self._intend(incident, channel, Action.UPDATE, now, notes=(note,))
+        for channel in chats:
+            self._intend(incident, channel, Action.UPDATE, now, notes=(note,))
+        for channel in unaware:
+            self._tell(incident, channel)
+            self._intend(incident, channel, Action.TRIGGER, now, notes=(note,))
         self._ledger.mark(incident)
 
     def withhold(self, incident: Incident, reason: SuppressedReason, now: int, *, what: What = What.SUPPRESSED) -> None:
@@ -203,15 +210,20 @@ class Telling:
         spared = tuple(channel for channel in self.channels_of(incident) if channel not in incident.told)
         self._withhold(incident, reason, spared, now, what=what)
 
-    def _follow_up(self, incident: Incident, action: Action, now: int, notes: tuple[str, ...], but: Via | None) -> None:
+    def _follow_up(
+        self, incident: Incident, action: Action, now: int, notes: tuple[str, ...], but: Via | None
+    ) -> tuple[str, ...]:
+        """Tell everyone who was told of it. Return who is not, because it was done there."""
         if sum(1 + told.high for channel, told in incident.told.items() if self._is_at(channel, but)) > 1:
             but = None  # it was done to one of several alerts there, and nobody knows to which
+        known = tuple(channel for channel in incident.told if self._is_at(channel, but))
         for channel, told in incident.told.items():
-            if self._is_at(channel, but):
+            if channel in known:
                 continue
             self._intend(incident, channel, action, now, notes=notes)
             if told.high:
                 self._intend(incident, channel, action, now, high=True, notes=notes)
+        return known
 
     def _is_at(self, channel: str, via: Via | None) -> bool:
         """Whether something that was done there is known to this channel's service already."""
@@ -248,7 +260,9 @@ class Telling:
         if not channels:
             return
         for channel in channels:
-            self._ledger.changes.facts.withheld[Withheld(incident.rule, reason, channel)] += 1
+            told = incident.told.get(channel)
+            action = Action.TRIGGER if told is None or told.pager else Action.UPDATE
+            self._ledger.changes.facts.withheld[Withheld(incident.rule, reason, channel, action)] += 1
         self._ledger.note(incident, Moment(at=now, what=what, text=text, reason=reason, channels=channels))
 
     def _intend(

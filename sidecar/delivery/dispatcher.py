@@ -15,9 +15,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-import msgspec
-
-from sidecar.channels.base import Channel
 from sidecar.channels.pagerduty import PagerDuty
 from sidecar.channels.transport import Transport
 from sidecar.config.secrets import Secret
@@ -32,6 +29,7 @@ from sidecar.delivery.courier import Courier, without_edit
 from sidecar.delivery.lanes import Lane, Queue
 from sidecar.delivery.ledger import Ledger
 from sidecar.delivery.limits import TokenBucket
+from sidecar.delivery.routes import Route
 from sidecar.store.store import Store
 from sidecar.telemetry import events
 from sidecar.telemetry.telemetry import Telemetry
@@ -41,15 +39,6 @@ CONCURRENT_ATTEMPTS = 4
 
 GONE_PER_MINUTE = 6000
 """Notifications a minute that are crossed out where their channel is no longer configured: nobody has to be spared."""
-
-
-class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """A channel with what the dispatcher needs to know of its configuration."""
-
-    channel: Channel
-    give_up_after: int
-    fallback_channel: str | None
-    events_per_minute: int
 
 
 class Dispatcher:
@@ -109,7 +98,7 @@ class Dispatcher:
             self._store_failing.clear()
 
     def admit(self, entries: Iterable[Entry], incidents: Mapping[str, Incident]) -> None:
-        """Take over committed notifications, in order."""
+        """Take over committed notifications, in order. `incidents`: those they are about, and those that have ended."""
         touched: dict[int, Lane] = {}
         for entry in entries:
             lanes = self._incidents.setdefault(entry.incident, {})
@@ -121,6 +110,11 @@ class Dispatcher:
                 entry.progress = Progress.PENDING
             lane.entries.append(entry)
             touched[id(lane)] = lane
+        for name, incident in incidents.items():
+            for lane in self._incidents.get(name, {}).values():
+                lane.incident = incident
+                if lane.known_over:
+                    touched[id(lane)] = lane
         for lane in touched.values():
             lane.forget_settled()
             if self._workers is not None and not lane.under_way:
@@ -201,7 +195,7 @@ class Dispatcher:
     def _admitted(self, lane: Lane) -> None:
         """Find the place of a lane that got new entries; one that waits goes on waiting, unless it need not."""
         if lane.queue is not None:
-            if not outbox.plan(lane.entries).cancel:
+            if not lane.plan().cancel:
                 return
             lane.leave()
         head = lane.head
@@ -211,7 +205,7 @@ class Dispatcher:
         """Cross out what need not be sent, then queue the lane for what is to be sent next, if anything."""
         if self._workers is None:
             return
-        while (plan := outbox.plan(lane.entries)).cancel:
+        while (plan := lane.plan()).cancel:
             self._cancel(lane, plan)
             wait = 0.0
         lane.forget_settled()
@@ -244,7 +238,7 @@ class Dispatcher:
     async def _advance(self, lane: Lane, queue: Queue) -> None:
         """Make one attempt, then queue the lane again if there is more to do."""
         wait = 0.0
-        entry = outbox.plan(lane.entries).send
+        entry = lane.plan().send
         try:
             if entry is not None:
                 wait = await self._attempt(lane, entry, queue)

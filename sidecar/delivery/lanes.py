@@ -12,7 +12,7 @@ import heapq
 from sidecar.core.decisions import SettledAs
 from sidecar.core.incidents import Incident
 from sidecar.core.notification import Action
-from sidecar.core.outbox import PRIORITY, Entry
+from sidecar.core.outbox import PRIORITY, Entry, Plan, plan
 from sidecar.delivery.limits import RESOLUTION, TokenBucket
 
 _OF_USE_WHEN_SETTLED = frozenset({Action.TRIGGER, Action.RESOLVE})
@@ -66,11 +66,20 @@ class Lane:
         return bool(triggers) and all(trigger.settled_as is SettledAs.FAILED for trigger in triggers)
 
     @property
+    def known_over(self) -> bool:
+        """Whether the incident is over, and a person has closed it where the lane leads to."""
+        return not self.incident.is_open and self.channel in self.incident.known_over
+
+    def plan(self) -> Plan:
+        """Decide what is done next."""
+        return plan(self.entries, known_over=self.known_over)
+
+    @property
     def over(self) -> bool:
-        """Whether nothing can follow any more: whoever was sent a trigger has been sent the resolve."""
+        """Whether nothing can follow any more: whoever was sent a trigger has been sent the resolve, or knows."""
         if self.incident.is_open or self.head is not None:
             return False
-        return not self.triggers or any(entry.action is Action.RESOLVE for entry in self.entries)
+        return not self.triggers or self.known_over or any(entry.action is Action.RESOLVE for entry in self.entries)
 
     def adopt(self, entry: Entry) -> bool:
         """Have what was posted for want of the trigger take its place. Return whether another entry changed."""

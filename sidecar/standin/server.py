@@ -163,9 +163,15 @@ class StandIn:
                 await self._released.wait()
             case Slow():
                 await asyncio.sleep(fault.seconds)
+        reply = await self.take(call)
+        return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
+
+    async def take(self, call: Call) -> Reply:
+        """Answer a call that came without HTTP: tests whose time is virtual have no sockets."""
+        service = _service_of(call.path)
         reply = self._answer(service, call)
         await self._record(service, call, reply, reply.status, refused=_refuses(reply.body))
-        return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
+        return reply
 
     def _answer(self, service: Service, call: Call) -> Reply:
         services = {

@@ -6,6 +6,7 @@ A transaction is made of upserts and deletes, so that repeating one that did com
 
 Invariants
 - Submissions commit in the order in which they were submitted, each whole or not at all.
+- A question finds what was submitted before it was asked.
 - Nothing ends the writer but `close`: whatever goes wrong shows in `health`.
 """
 
@@ -222,11 +223,12 @@ class Store:
             with self._wake:
                 while not self._queue and not self._queries and not self._closing:
                     self._wake.wait()
-                queries = list(self._queries)
-                self._queries.clear()
                 if not self._queue and self._closing:
                     return
                 group = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_GROUPED))]
+                queries = [] if self._queue else list(self._queries)
+                if queries:
+                    self._queries.clear()
             if group and not self._commit(group):
                 return
             for query in queries:

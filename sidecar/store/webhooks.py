@@ -61,10 +61,8 @@ def known_as(db: sqlite3.Connection, pagerduty_id: str) -> list[str]:
     return [incident for (incident,) in rows]
 
 
-def names_of(db: sqlite3.Connection, incidents: Iterable[str]) -> set[str]:
-    """Return those of our incidents that PagerDuty's id is known of."""
-    return {
-        incident
-        for incident in incidents
-        if db.execute("SELECT 1 FROM pagerduty WHERE incident = ?", (incident,)).fetchone() is not None
-    }
+def names_of(db: sqlite3.Connection, incidents: Iterable[str]) -> dict[str, int]:
+    """Return those of our incidents that PagerDuty's id is known of, and how many ids it has for each."""
+    sql = "SELECT COUNT(*) FROM pagerduty WHERE incident = ?"
+    known = {incident: int(db.execute(sql, (incident,)).fetchone()[0]) for incident in incidents}
+    return {incident: count for incident, count in known.items() if count}

@@ -2,11 +2,12 @@
 (`page.py`), which are not.
 
 `/metrics` for Prometheus, `/healthz` (alive) and `/readyz` (inputs running, store writable, configuration loaded) as
-JSON with a reason for each part. Slow clients are cut, and bodies are not read: nothing here takes one.
+JSON with a reason for each part.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -22,8 +23,15 @@ from sidecar.telemetry.telemetry import Telemetry
 REQUEST_SECONDS: Final = 10.0
 """A client gets this long for its request line and headers: a scrape needs milliseconds."""
 
+STOP_SECONDS: Final = 1.0
+"""What is being answered gets this long when the daemon stops: together with its drain time it has 30."""
+
 MAX_HEADER_BYTES: Final = 8190
 SERVER_NAME: Final = "luminalog-sidecar"
+
+ARRIVAL_TURNS: Final = 4
+"""Turns of the event loop within which a connection that was accepted becomes one that `aiohttp` knows, and closes: its
+task starts, makes the transport, and that tells the protocol."""
 
 
 class Component(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +72,7 @@ class AdminServer:
         self._health = health
         self._api = api
         self._runner: web.AppRunner | None = None
+        self._listening: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Listen. Raises `OSError` if the address cannot be used."""
@@ -81,24 +90,33 @@ class AdminServer:
             handle_signals=False,
             keepalive_timeout=REQUEST_SECONDS,
             lingering_time=0,
+            shutdown_timeout=STOP_SECONDS,
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
         )
         await runner.setup()
+        assert runner.server is not None
         try:
-            site = web.TCPSite(runner, self.host, self.port)
-            await site.start()
+            self._listening = await asyncio.get_running_loop().create_server(runner.server, self.host, self.port)
         except OSError:
             await runner.cleanup()
             raise
         self._runner = runner
-        self.port = runner.addresses[0][1]
+        self.port = self._listening.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        runner, listening = self._runner, self._listening
+        self._runner = self._listening = None
+        if runner is None or listening is None:
+            return
+        # Who is just arriving would never be let go: asyncio loses a socket that it accepted before its server closed.
+        for one in listening.sockets:
+            asyncio.get_running_loop().remove_reader(one.fileno())
+        for _ in range(ARRIVAL_TURNS):
+            await asyncio.sleep(0)
+        listening.close()
+        await runner.cleanup()
 
     async def _metrics(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

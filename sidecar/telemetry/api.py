@@ -9,6 +9,7 @@ Invariants
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
@@ -30,6 +31,9 @@ DEFAULT_LIMIT: Final = 100
 MAX_BODY_BYTES: Final = 64 * 1024
 """Somebody's note is far shorter."""
 
+BODY_SECONDS: Final = 10.0
+"""For a body, which is sent with its head."""
+
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One authorised request."""
@@ -40,6 +44,18 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Only parameters that the endpoint knows, each given once."""
     body: Mapping[str, object] = {}
     """The members of a `POST`'s JSON object, if it has a body."""
+
+    def only(self, *members: str) -> None:
+        """Refuse a body with any other member. Raises `RefusedError`."""
+        if self.body.keys() - set(members):
+            raise RefusedError(400, f"expected no members{f' but {listed(members)}' if members else ''}")
+
+    def text(self, name: str, most: int) -> str:
+        """Return a member's text of at most so many characters; empty if it is not there. Raises `RefusedError`."""
+        value = self.body.get(name, "")
+        if not isinstance(value, str) or len(value) > most:
+            raise RefusedError(400, f"{name}: expected text of at most {most:,} characters")
+        return value
 
     def limit(self, most: int) -> int:
         """Return how many items the query asks for. Raises `RefusedError`."""
@@ -126,10 +142,16 @@ async def _body(request: web.Request) -> dict[str, object]:
     if request.content_type != "application/json":
         raise RefusedError(415, "expected Content-Type: application/json")
     body = bytearray()
-    while chunk := await request.content.readany():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise RefusedError(413, f"expected a body of at most {MAX_BODY_BYTES:,} bytes")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while chunk := await request.content.readany():
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    raise RefusedError(413, f"expected a body of at most {MAX_BODY_BYTES:,} bytes")
+    except TimeoutError:
+        raise RefusedError(408, "the body did not come in time") from None
+    except web.RequestPayloadError:
+        raise RefusedError(400, "the body is not what its headers say") from None
     try:
         return msgspec.json.decode(bytes(body) or b"{}", type=dict[str, object])
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -55,5 +55,9 @@ def of_engine(facts: Facts) -> Iterator[Event]:
         )
     for withheld, notifications in facts.withheld.items():
         yield Suppressed(
-            rule=withheld.rule, reason=withheld.reason, channel=withheld.channel, notifications=notifications
+            rule=withheld.rule,
+            reason=withheld.reason,
+            channel=withheld.channel,
+            action=withheld.action,
+            notifications=notifications,
         )

@@ -78,7 +78,6 @@ class ShownDetails(msgspec.Struct, frozen=True, kw_only=True):
     error_type: str | None = None
     root_cause: str | None = None
     host: str | None = None
-    environment: str | None = None
     trace_id: str | None = None
     threshold: int | None = None
     window_seconds: float | None = None
@@ -157,7 +156,8 @@ def incident_endpoints(book: Book) -> list[Endpoint]:
     def acting(act: Act) -> Endpoint:
         async def act_on(call: Call) -> DoneAnswer:
             incident = await found_in(book, call.path["id"])
-            word = Word(act=act, by=_text(call, "by", MAX_NAME), note=_text(call, "note", MAX_NOTE))
+            call.only("by", "note")
+            word = Word(act=act, by=call.text("by", MAX_NAME), note=call.text("note", MAX_NOTE))
             changed = await book.say(incident, word)
             return DoneAnswer(incident=shown(await found_in(book, call.path["id"])), changed=changed)
 
@@ -182,7 +182,6 @@ def told(incident: Incident, moments: Sequence[Moment], entries: Sequence[Entry]
             error_type=incident.error_type,
             root_cause=incident.root_cause,
             host=incident.host,
-            environment=incident.environment,
             trace_id=incident.trace_id,
             threshold=incident.threshold,
             window_seconds=None if incident.window is None else incident.window / SECOND,
@@ -220,13 +219,3 @@ def shown(incident: Incident) -> ShownIncident:
         resolved_at=None if incident.resolved_at is None else rfc3339(incident.resolved_at),
         resolve_reason=reason_text(incident),
     )
-
-
-def _text(call: Call, name: str, most: int) -> str:
-    unknown = call.body.keys() - {"by", "note"}
-    if unknown:
-        raise RefusedError(400, "expected the members `by` and `note` only")
-    value = call.body.get(name, "")
-    if not isinstance(value, str) or len(value) > most:
-        raise RefusedError(400, f"{name}: expected text of at most {most:,} characters")
-    return value

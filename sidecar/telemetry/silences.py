@@ -28,8 +28,6 @@ STATES: Final = ("pending", "active", "expired")
 
 ASKED: Final = {"current": ("pending", "active"), **{state: (state,) for state in STATES}, "all": STATES}
 
-_KNOWN: Final = {"matchers", "start", "end", "duration", "by", "comment"}
-
 
 class SilenceBook(Protocol):
     """Knows all silences."""
@@ -84,8 +82,7 @@ def silence_endpoints(book: SilenceBook, clock: Callable[[], int], new_id: Calla
         return SilenceAnswer(silence=shown(silence, now))
 
     async def expired(call: Call) -> SilenceAnswer:
-        if call.body:
-            raise RefusedError(400, "expected no members")
+        call.only()
         now = clock()
         silence = next((one for one in book.all() if one.id == call.path["id"]), None)
         if silence is None:
@@ -106,9 +103,7 @@ def silence_endpoints(book: SilenceBook, clock: Callable[[], int], new_id: Calla
 
 def silence_of(call: Call, silence_id: str, now: int) -> Silence:
     """Return the silence that a request asks for. Raises `RefusedError`."""
-    unknown = call.body.keys() - _KNOWN
-    if unknown:
-        raise RefusedError(400, f"expected the members {', '.join(sorted(_KNOWN))} only")
+    call.only("matchers", "start", "end", "duration", "by", "comment")
     start = _instant(call, "start", now)
     if ("end" in call.body) is ("duration" in call.body):
         raise RefusedError(400, "expected either `end` or `duration`")
@@ -116,14 +111,14 @@ def silence_of(call: Call, silence_id: str, now: int) -> Silence:
         end = _instant(call, "end", now)
     else:
         try:
-            end = start + parse_duration(_text(call, "duration", 100))
+            end = start + parse_duration(call.text("duration", 100))
         except ValueError as problem:
             raise RefusedError(400, f"duration: {problem}") from None
     if not max(start, now) < end <= start + LONGEST_SILENCE:
         raise RefusedError(
             400, f"expected an end that is to come, at most {LONGEST_SILENCE // DAY} days after the start"
         )
-    by = _text(call, "by", MAX_AUTHOR_CHARACTERS).strip()
+    by = call.text("by", MAX_AUTHOR_CHARACTERS).strip()
     if not by:
         raise RefusedError(400, "by: expected who says so")
     return Silence(
@@ -132,7 +127,7 @@ def silence_of(call: Call, silence_id: str, now: int) -> Silence:
         start=start,
         end=end,
         by=clean(by),
-        comment=clean(_text(call, "comment", MAX_COMMENT_CHARACTERS)),
+        comment=clean(call.text("comment", MAX_COMMENT_CHARACTERS)),
     )
 
 
@@ -166,13 +161,6 @@ def _instant(call: Call, name: str, default: int) -> int:
     if name not in call.body:
         return default
     try:
-        return parse_instant(_text(call, name, 100))
+        return parse_instant(call.text(name, 100))
     except ValueError as problem:
         raise RefusedError(400, f"{name}: {problem}") from None
-
-
-def _text(call: Call, name: str, most: int) -> str:
-    value = call.body.get(name, "")
-    if not isinstance(value, str) or len(value) > most:
-        raise RefusedError(400, f"{name}: expected text of at most {most:,} characters")
-    return value

@@ -25,8 +25,9 @@ from sidecar.core.levels import Level
 from sidecar.core.notification import Action, Kind
 from sidecar.core.outcome import Result
 from sidecar.core.pagerduty_events import EventType, WebhookOutcome
-from sidecar.telemetry import events, webhook_events
+from sidecar.telemetry import events
 from sidecar.telemetry.events import Event
+from sidecar.telemetry.events import webhooks as webhook_events
 from sidecar.telemetry.log import Log
 
 HTTP_CODES = ("200", "400", "401", "403", "404", "405", "413", "415", "503")
@@ -40,6 +41,9 @@ SECONDS_TO_DETECT = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
 
 SECONDS_OF_PEOPLE = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 172800)
 """Acknowledging takes minutes, resolving up to a day, and a day of silence more where an application went dead."""
+
+SECONDS_OF_LOOP = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
+"""A loop that keeps up is late by less than 10 ms; beyond 50 ms something holds it that should not."""
 
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # untyped upstream
 
@@ -68,6 +72,8 @@ class Gauges(msgspec.Struct, frozen=True):
     store_healthy: bool
     config_ok: bool
     silences: int = 0
+    inputs: dict[str, bool] = {}
+    """Whether each runs and can read."""
 
 
 class Telemetry:
@@ -142,6 +148,12 @@ class Telemetry:
         )
         self.webhooks = Counter("luminalog_webhooks", "Webhooks from PagerDuty", ["event", "outcome"], registry=r)
         self.commit = Histogram("luminalog_store_commit_seconds", "Commits", buckets=SECONDS_TO_PAGE, registry=r)
+        self.loop_lag = Histogram(
+            "luminalog_event_loop_lag_seconds",
+            "How late a task that asked to be woken was woken",
+            buckets=SECONDS_OF_LOOP,
+            registry=r,
+        )
         self.log_lost = Counter("luminalog_log_lines_lost", "Own log lines that could not be written", registry=r)
         self.log_repeated = Counter("luminalog_log_lines_suppressed", "Own log lines left out", registry=r)
         self.build = Gauge("luminalog_build_info", "Version of the daemon", ["version"], registry=r)
@@ -233,6 +245,8 @@ class Telemetry:
             case events.ConnectionRefused():
                 self.connections_refused.labels(event.input).inc()
             case events.InputStopped() | events.InputCrashed():
+                if isinstance(event, events.InputCrashed):
+                    self.failures.labels(event.input).inc()
                 for gauge in (self.lag, self.files, self.unreadable):
                     gauge.labels(event.input).set(0)
             case events.Discarded():
@@ -251,7 +265,7 @@ class Telemetry:
     def _count_suppressed(self, event: events.Suppressed) -> None:
         self.suppressed.labels(event.rule, event.reason).inc(event.notifications)
         if event.channel is not None:
-            self.notifications.labels(event.channel, Action.TRIGGER, SettledAs.SUPPRESSED).inc(event.notifications)
+            self.notifications.labels(event.channel, event.action, SettledAs.SUPPRESSED).inc(event.notifications)
 
     def _count_delivery(self, event: Event) -> None:
         match event:
@@ -269,6 +283,8 @@ class Telemetry:
                 self.webhooks.labels(event.event, event.outcome).inc()
             case events.Committed():
                 self.commit.observe(event.seconds)
+            case events.LoopLag():
+                self.loop_lag.observe(event.seconds)
             case _:
                 pass  # logged only
 
@@ -294,7 +310,10 @@ class Telemetry:
         for channel, waiting in now.outbox.items():
             outbox.add_metric([channel], waiting.notifications)
             oldest.add_metric([channel], waiting.oldest_seconds)
-        yield from (windows, groups, incidents, outbox, oldest)
+        running = GaugeMetricFamily("luminalog_input_running", "Whether it runs and can read", labels=["input"])
+        for name, runs in now.inputs.items():
+            running.add_metric([name], runs)
+        yield from (windows, groups, incidents, outbox, oldest, running)
         yield GaugeMetricFamily(
             "luminalog_config_last_reload_successful", "Whether the file on disk is what runs", value=now.config_ok
         )

@@ -1,7 +1,7 @@
 """Finds which of our incidents a webhook is about. PagerDuty's body does not name the key that we sent.
 
 In this order: the stored id of PagerDuty's incident; our own page, which `incident.triggered` repeats; with a REST
-token, the keys of the incident's alerts; the only open incident with that title.
+token, the keys of the incident's alerts; the only open incident with that title of which PagerDuty's id is not known.
 
 PagerDuty's grouping puts alerts of several incidents of ours into one of its. What people do to that they do to all of
 them, but only its first alert announces itself: so with a REST token the alerts are asked for also where one of ours
@@ -87,8 +87,8 @@ class Finder:
             found = await self._held([page])
         if self.lookup is not None and (not found or event.type in CONCERNS_ALL):
             found += await self._looked_up(event, self.lookup, found)
-        if not found:
-            by_title = incident_of_title(event, self._told_to_pagerduty())
+        if not found and (not event.client_url or self._external_url() is None):  # else it is somebody else's alert
+            by_title = incident_of_title(event, await self._nameless())
             found = [by_title] if by_title is not None else []
         if event.type is EventType.REOPENED and len(found) > 1:
             # Those of a group that had closed by themselves before people closed the rest are still over.
@@ -120,6 +120,18 @@ class Finder:
             if any(told.routing_key is not None for told in one.told.values())
         ]
 
+    async def _nameless(self) -> list[Incident]:
+        """Return those of them with an alert for which no incident of PagerDuty's is known: others are not meant by a
+        title, which another daemon's incident may have, too."""
+        candidates = {one.id: one for one in self._told_to_pagerduty()}
+        known = await self._ask_store(lambda db: names_of(db, candidates))
+        return [one for name, one in candidates.items() if known.get(name, 0) < _alerts_of(one)]
+
     async def _ask_store(self, query: Callable[[sqlite3.Connection], T]) -> T:
         async with asyncio.timeout(ANSWER_SECONDS):
             return await self._store.read(query)
+
+
+def _alerts_of(incident: Incident) -> int:
+    """Return how many alerts PagerDuty can have for an incident."""
+    return sum(1 + told.high for told in incident.told.values() if told.routing_key is not None)

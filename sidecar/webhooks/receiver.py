@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from sidecar.book import IncidentBook
+from sidecar.config.addresses import listen_text
 from sidecar.config.model import Webhooks
 from sidecar.core.advance import Engine
 from sidecar.core.times import DAY
@@ -13,8 +14,8 @@ from sidecar.pipeline import Pipeline
 from sidecar.store.statements import Statement
 from sidecar.store.store import Store
 from sidecar.store.webhooks import for_webhook_pruning
+from sidecar.telemetry.events.webhooks import WebhooksListening
 from sidecar.telemetry.telemetry import Telemetry
-from sidecar.telemetry.webhook_events import WebhooksListening
 from sidecar.webhooks.finding import Finder
 from sidecar.webhooks.inbox import KNOWN_FOR, MAX_KNOWN, Inbox
 from sidecar.webhooks.rest import Rest, Sender
@@ -74,8 +75,7 @@ class Receiver:
         """
         await self._inbox.restore()
         await self.server.start()
-        host = f"[{self.server.host}]" if ":" in self.server.host else self.server.host
-        self._telemetry.emit(WebhooksListening(address=f"{host}:{self.server.port}"))
+        self._telemetry.emit(WebhooksListening(address=listen_text(self.server.host, self.server.port)))
 
     async def run(self) -> None:
         """Work until cancelled."""

@@ -16,8 +16,8 @@ import msgspec
 
 from sidecar.channels.base import Failure, Request, Response
 from sidecar.config.secrets import Secret
+from sidecar.telemetry.events.webhooks import LookupFailed
 from sidecar.telemetry.telemetry import Telemetry
-from sidecar.telemetry.webhook_events import LookupFailed
 
 TRIES = 4
 FIRST_WAIT_SECONDS = 1.0

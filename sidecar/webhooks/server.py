@@ -31,8 +31,8 @@ from sidecar.inputs.http.accepting import Door
 from sidecar.inputs.http.bodies import invite
 from sidecar.inputs.http.connections import Connections
 from sidecar.telemetry.defects import traced
+from sidecar.telemetry.events.webhooks import WebhookFailed, WebhookRefused, WebhookWorked
 from sidecar.telemetry.telemetry import Telemetry
-from sidecar.telemetry.webhook_events import WebhookFailed, WebhookRefused, WebhookWorked
 from sidecar.webhooks.inbox import Inbox, Taken
 from sidecar.webhooks.signature import Signatures
 

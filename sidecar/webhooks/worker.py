@@ -20,8 +20,8 @@ from sidecar.store.database import StateError
 from sidecar.store.webhooks import for_learned, for_worked_off
 from sidecar.telemetry.api import RefusedError
 from sidecar.telemetry.defects import traced
+from sidecar.telemetry.events.webhooks import WebhookFailed, WebhookWorked
 from sidecar.telemetry.telemetry import Telemetry
-from sidecar.telemetry.webhook_events import WebhookFailed, WebhookWorked
 from sidecar.webhooks.finding import Finder, Found
 from sidecar.webhooks.inbox import Held
 

@@ -103,3 +103,9 @@ async def test_what_is_shown_cannot_steer_a_terminal(capsys: Capture) -> None:
     assert all(line.isprintable() for line in out.splitlines())
     assert "Time to acknowledge: 5 min 0 s" in out
     assert "delivered, after 2.0 s, ok (2 times until 2027-01-15T08:00:02.000Z)" in out
+
+
+@pytest.mark.parametrize("name", ["gone", "\udcff", "../x"])
+async def test_an_incident_that_is_not_there_exits_1_whatever_its_name(name: str, capsys: Capture) -> None:
+    assert await command("show", name) == 1
+    assert "no such incident" in capsys.readouterr().err

@@ -125,3 +125,23 @@ def test_a_level_that_pages_with_a_rules_own_key_brings_the_channel_with_it(load
     config = load_text(text).config
     assert config is not None
     assert list(config.channels) == ["pagerduty"]
+
+
+@pytest.mark.parametrize(
+    ("windows", "warned"),
+    [
+        ([{}], True),
+        ([{"start": "08:00", "end": "08:00"}], True),
+        ([{"start": "22:00", "end": "06:00"}, {"start": "06:00", "end": "22:00"}], True),
+        ([{"start": "22:00", "end": "06:00"}, {"start": "06:00", "end": "22:00", "timezone": "Asia/Tokyo"}], False),
+        ([{"start": "22:00", "end": "06:00"}, {"start": "06:00", "end": "21:59"}], False),
+        ([{"days": ["mon", "tue", "wed", "thu", "fri", "sat"]}], False),
+        ([], False),
+    ],
+)
+def test_a_rule_that_is_muted_for_ever_is_worth_a_warning(
+    load_text: LoadText, windows: list[dict[str, Any]], warned: bool
+) -> None:
+    text = yaml.safe_dump({"channels": CHANNELS, "rules": [{**RULE, "mute": windows}]})
+    found = [problem.path for problem in load_text(text).problems if "nobody is ever told" in problem.message]
+    assert found == (["rules[0].mute"] if warned else [])

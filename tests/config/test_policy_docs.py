@@ -1,4 +1,4 @@
-"""What the pages on routing and on auto-resolve show is what the shipped files say and what the program does."""
+"""What the pages on routing, silences and auto-resolve show is what the shipped files say and what the program does."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from test_reference import ENV
 from sidecar.config.load import load
 from sidecar.config.model import Config
 from sidecar.config.ruleset import ruleset_of
+from sidecar.core.daemon import state_unwritable as self_incident
 from sidecar.core.levels import ALIASES, Level
 from sidecar.core.matching import Matcher
 from sidecar.core.records import Record
 from sidecar.core.routing import HIGH_URGENCY, PAGERDUTY_SEVERITY, Origin
 from sidecar.core.rule import ResolvePolicy
+from sidecar.core.silences import values_of
 from sidecar.core.times import HOUR, MINUTE
 
 ROOT = Path(__file__).parents[2]
+SILENCES = (ROOT / "docs" / "silences.md").read_text()
 ROUTING = (ROOT / "docs" / "routing.md").read_text()
 
 
@@ -89,3 +92,10 @@ def test_the_example_groups_by_all_that_its_routes_go_by() -> None:
     routed = [rule for rule in config.rules if rule.channels is None]
     assert routed
     assert all(used <= set(rule.group_by) for rule in routed), json.dumps(sorted(used))
+
+
+def test_the_table_of_matchers_names_what_an_incident_is_silenced_by() -> None:
+    incident = self_incident("disk full", since=0, now=0, host="h")
+    incident.namespace = incident.environment = "shop"
+    named = [name for matcher, _ in rows(SILENCES, "matcher") for name in matcher.split(", ") if " " not in name]
+    assert named == list(values_of(incident))

@@ -68,6 +68,7 @@ def test_the_api_is_that_of_the_channels_region(load_text: LoadText, regions: li
         ({"listen": "127.0.0.1:1", "pagerduty_secrets_file": "blank"}, "webhooks.pagerduty_secrets_file", "at least"),
         ({"listen": "127.0.0.1:1", "pagerduty_secrets_file": "no"}, "webhooks.pagerduty_secrets_file", "no such file"),
         ({**GOOD, "pagerduty_secrets": [""]}, "webhooks.pagerduty_secrets[0]", "expected"),
+        ({**GOOD, "pagerduty_secrets": [" \n"]}, "webhooks.pagerduty_secrets[0]", "white space"),
         ({**GOOD, "pagerduty_token": "x", "pagerduty_token_file": "y"}, "webhooks.pagerduty_token_file", "found both"),
         ({**GOOD, "pagerduty_api_url": "http://pd.example"}, "webhooks.pagerduty_api_url", "https://"),
         ({**GOOD, "pagerduty_secret": "x"}, "webhooks.pagerduty_secret", "did you mean `pagerduty_secrets`"),
@@ -85,3 +86,9 @@ def test_incidents_that_are_recognised_by_title_only_are_worth_a_warning(load_te
         text = {"webhooks": {**GOOD, **({"pagerduty_token": token} if token else {})}}
         problems = load_text(json.dumps(text | ({"external_url": external_url} if external_url else {}))).problems
         assert any("by title only" in problem.message for problem in problems) is warned
+
+
+def test_white_space_around_a_secret_is_none_of_it(load_text: LoadText) -> None:
+    """As behind the value of an environment variable that came from a file."""
+    webhooks = loaded(load_text, {**GOOD, "pagerduty_secrets": [" abc\n"]}).config.webhooks
+    assert [secret.reveal() for secret in webhooks.pagerduty_secrets] == ["abc"]

@@ -214,15 +214,20 @@ class Model:
 
     def fall_back(self, case: Case, channels: list[str], note: str, now: int) -> Decided:
         self.out = Decided()
+        reason = self._peace(case, now)
+        for channel in channels:
+            if channel in case.told and self.routing.destinations[channel].pager:
+                self.out.withheld[case.rule, "fallback", channel] += 1
+            elif channel in case.told and reason is not None:
+                self.out.withheld[case.rule, reason, channel] += 1
         if self._held_back(case, now, now, also=channels):
             return self.out
         for channel in channels:
-            if channel in case.told:
-                if not self.routing.destinations[channel].pager:
-                    self._send(case, channel, "update", notes=(note,))
-            else:
+            if channel not in case.told:
                 case.told[channel] = case.level
                 self._send(case, channel, "trigger", notes=(note,))
+            elif not self.routing.destinations[channel].pager:
+                self._send(case, channel, "update", notes=(note,))
         return self.out
 
     def say(self, case: Case, act: str, via: str, now: int) -> Decided:
@@ -239,6 +244,7 @@ class Model:
             if case.step_left is not None:
                 case.step_due, case.step_left = now + case.step_left, None
             self._update(case, ("no longer acknowledged: taken back by ann", "mine"), now)
+            self._put_off(case, now)
         elif act == "resolve" and case.end is None:
             self._person_resolves(case, now, via)
         elif act == "reopen" and case.end is not None and self._may_reopen(case):
@@ -252,6 +258,10 @@ class Model:
                 one.storm = None
             is_it = one is case
             self._resolve(one, "person", at, now, notes=("mine",) if is_it else (), via=via if is_it else "")
+
+    def _put_off(self, case: Case, now: int) -> None:
+        every = self.rules[case.rule].renotify
+        case.renotify_at = None if every is None else now + every
 
     def _may_reopen(self, case: Case) -> bool:
         rule = self.rules.get(case.rule)
@@ -271,6 +281,7 @@ class Model:
                 for known in (self.ends, self.mutes, self.counting):
                     known.pop((rule.name, key), None)
         self.open.append(case)
+        self._put_off(case, now)
         if case.policy is not None and case.step > 0:
             case.step, case.step_left, case.step_held = 1, None, False
             case.step_due = self._following(case, 0, now)
@@ -752,8 +763,7 @@ class Model:
             if case.step_due is not None and case.step_due < now:
                 self._escalate(case, now)
             if case.renotify_at is not None and case.renotify_at < now:
-                renotify = self.rules[case.rule].renotify
-                case.renotify_at = None if renotify is None else now + renotify
+                self._put_off(case, now)
                 self._update(case, (), now)
 
     def _close_storm(self, storm: Case, now: int) -> None:

@@ -93,7 +93,7 @@ class Pair:
         facts = changes.facts
         assert facts.matches == decided.matches
         assert Counter({(rule, why.value): n for (rule, why), n in facts.discarded.items()}) == decided.discarded
-        assert Counter({(w.rule, w.reason.value, w.channel): n for w, n in facts.withheld.items()}) == decided.withheld
+        assert Counter((w.rule, w.reason.value, w.channel) for w in facts.withheld.elements()) == decided.withheld
         assert [(o.rule, o.kind.value, o.level, o.count) for o in facts.opened] == decided.opened_as
         self.ids.update((case, opened.incident) for case, opened in zip(decided.opened, facts.opened, strict=True))
         joins = [name for name, moment in changes.timeline if moment.what is What.JOINED]

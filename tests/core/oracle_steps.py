@@ -311,7 +311,7 @@ reloads = st.builds(
     settings=st.one_of(rule_settings, rule_settings, st.none()),
     regroup=st.booleans(),
 )
-fallbacks = st.builds(FallBack, which=st.integers(0, 5), channel=st.sampled_from(["slack", "discord"]))
+fallbacks = st.builds(FallBack, which=st.integers(0, 5), channel=st.sampled_from(["slack", "discord", "pagerduty"]))
 acts = st.sampled_from([*Act, Act.ACKNOWLEDGE, Act.RESOLVE, Act.RESOLVE, Act.REOPEN])
 speeches = st.builds(Speak, passed=seconds, which=st.integers(0, 5), act=acts, via=st.sampled_from(Via))
 matcher = st.builds(

@@ -161,3 +161,32 @@ def test_an_open_incident_keeps_the_policy_that_it_was_opened_with() -> None:
     bench.read(a_match(0))
     bench.configure(a_rule(), now=MINUTE)
     assert passing(bench, 6) == [(5, "secondary")]
+
+
+def test_a_level_none_of_whose_channels_is_configured_any_more_takes_no_time() -> None:
+    bench = bench_of(PAGE)
+    bench.read(a_match(0))
+    left = {name: one for name, one in ROUTING.destinations.items() if name not in ("secondary", "cto")}
+    bench.routing = Routing(destinations=left, by_level=ROUTING.by_level)
+    bench.configure(a_rule(escalation=policy(5, 10)), now=MINUTE)
+    step = bench.wait(5 * MINUTE + SECOND, idle=lambda _: False)
+    assert told(step) == [("trigger", "manager")]
+    assert [moment.text for _, moment in step.timeline] == [
+        "Escalation level 2, Secondary: none of its channels is configured any more",
+        "Escalation level 3, Manager: nobody has acknowledged within 5 min",
+    ]
+    assert told(bench.wait(20 * MINUTE - SECOND, idle=lambda _: False)) == []
+    last = bench.wait(20 * MINUTE + SECOND, idle=lambda _: False)
+    assert told(last) == []
+    assert last.timeline[0][1].text == "Escalation level 4, Cto: none of its channels is configured any more"
+    assert bench.incident.escalation.due is None
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_clock_that_is_set_back_gives_no_level_more_than_its_time(restarts: bool) -> None:
+    bench = bench_of(PAGE)
+    bench.read(a_match(HOUR))
+    bench.wait(HOUR + MINUTE, idle=lambda _: False)
+    if restarts:
+        bench.restart(a_rule(escalation=PAGE), now=MINUTE)
+    assert passing(bench, 60, since=1) == [(6, "secondary"), (16, "manager"), (31, "cto")]

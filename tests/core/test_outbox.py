@@ -76,6 +76,15 @@ def test_a_page_that_may_have_been_received_is_repeated_although_its_incident_re
     assert plan([trigger, entry(Action.RESOLVE)]).send is trigger
 
 
+@pytest.mark.parametrize("maybe_received", [False, True])
+def test_nothing_more_is_sent_where_a_person_has_closed_the_incident(maybe_received: bool) -> None:
+    """PagerDuty would open an alert anew for a trigger that it may have had already."""
+    trigger = entry(attempts=1, maybe_received=maybe_received)
+    lane = [settled(Action.TRIGGER, SettledAs.DELIVERED), trigger, entry(Action.ACKNOWLEDGE)]
+    decision = plan(lane, known_over=True)
+    assert (decision.send, decision.cancel, decision.unheard) == (None, tuple(lane[1:]), False)
+
+
 def test_chat_still_hears_of_an_incident_that_resolved_before_its_turn() -> None:
     trigger = entry(pager=False)
     assert plan([trigger, entry(Action.RESOLVE, pager=False)]).send is trigger

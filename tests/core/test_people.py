@@ -51,6 +51,7 @@ def test_pagerduty_is_not_told_what_was_done_there() -> None:
         ("acknowledge", "discord"),
     ]
     assert told(say(bench, Act.RESOLVE, via=Via.PAGERDUTY)) == [("resolve", "slack"), ("resolve", "discord")]
+    assert bench.closed()[0].known_over == ("pagerduty",)
 
 
 def test_both_alerts_of_an_incident_that_rose_are_acknowledged_and_resolved() -> None:
@@ -85,7 +86,7 @@ def test_matches_join_an_acknowledged_incident_and_reminders_stop() -> None:
     changes = bench.read(a_match(11 * MINUTE))
     assert (told(changes), bench.incident.count) == ([], 2)
     say(bench, Act.UNACKNOWLEDGE, now=12 * MINUTE)
-    assert told(bench.wait(12 * MINUTE + SECOND, idle=lambda _: False)) == [("update", "slack"), ("update", "discord")]
+    assert told(bench.wait(22 * MINUTE + SECOND, idle=lambda _: False)) == [("update", "slack"), ("update", "discord")]
 
 
 def test_an_acknowledged_incident_still_closes_by_itself() -> None:
@@ -200,3 +201,16 @@ def test_what_a_person_says_when_they_close_it_is_in_the_timeline() -> None:
     bench.read(a_match(0, level=Level.FATAL))
     changes = say(bench, Act.RESOLVE, by="Ann", note="rolled back")
     assert moments(changes) == [("resolved", "Ann", "by Ann, rolled back")]
+
+
+@pytest.mark.parametrize("acts", [(Act.ACKNOWLEDGE, Act.UNACKNOWLEDGE), (Act.RESOLVE, Act.REOPEN)])
+def test_whoever_has_just_heard_that_it_is_open_again_is_not_reminded_at_once(acts: tuple[Act, Act]) -> None:
+    bench = Bench(a_rule(renotify=30 * MINUTE))
+    bench.read(a_match(0))
+    incident = bench.incident
+    for act, minute in zip(acts, (1, 120), strict=True):
+        changes = bench.engine.say(incident, Word(act=act), START + minute * MINUTE)
+        bench.store.apply(changes)
+    assert told(changes) == [("update", "slack"), ("update", "discord")]
+    assert told(bench.wait(149 * MINUTE, idle=lambda _: False)) == []
+    assert told(bench.wait(151 * MINUTE, idle=lambda _: False)) == [("update", "slack"), ("update", "discord")]

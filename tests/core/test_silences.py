@@ -123,11 +123,19 @@ def test_reminders_and_rises_are_held_back_as_well() -> None:
     bench.read(a_match(0))
     silence(bench, "rule=rule", now=1, end=30 * MINUTE)
     assert suppressed(bench.read(a_match(2 * MINUTE, level=Level.FATAL))) == {("silenced", "pagerduty"): 1}
-    assert suppressed(bench.wait(11 * MINUTE, idle=lambda _: False)) == {
-        ("silenced", "slack"): 1,
-        ("silenced", "discord"): 1,
-    }
+    reminder = bench.wait(11 * MINUTE, idle=lambda _: False)
+    assert suppressed(reminder) == {("silenced", "slack"): 1, ("silenced", "discord"): 1}
+    assert {held.action for held in reminder.facts.withheld} == {"update"}
     assert told(bench.wait(31 * MINUTE, idle=lambda _: False))[0] == ("trigger", "pagerduty")
+
+
+def test_word_of_a_pager_that_cannot_be_told_is_held_back_from_everybody_and_counted() -> None:
+    bench = Bench(a_rule(levels=frozenset({Level.FATAL}), channels=("pagerduty", "slack")))
+    bench.read(a_match(0, level=Level.FATAL))
+    silence(bench, "rule=rule", now=1)
+    held = bench.engine.fall_back(bench.incident.id, ["slack", "discord"], "refused", START + MINUTE)
+    assert held is not None
+    assert (told(held), suppressed(held)) == ([], {("silenced", "slack"): 1, ("silenced", "discord"): 1})
 
 
 def test_a_rise_beyond_the_level_that_is_silenced_is_told_at_once() -> None:
@@ -145,6 +153,28 @@ def test_what_a_silence_held_back_is_told_within_the_page_limits_of_its_end() ->
     free = bench.wait(HOUR + SECOND, idle=lambda _: False)
     assert sum(intent.action.value == "trigger" and intent.channel == "slack" for intent in free.intents) == 3
     assert sum(incident.folded_into is not None for incident in bench.incidents) == 3
+
+
+def test_each_of_many_silences_is_matched_once_for_a_decision(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, looked = Bench(a_rule(), a_rule("other")), 0
+    bench.read(a_match(0, rule="other"))
+    for n in range(50):  # one after the other, without a gap
+        silence(bench, "rule=rule", start=n * HOUR, end=(n + 1) * HOUR, name=f"s{n}")
+    fits = Silence.fits
+
+    def counted(self: Silence, values: dict[str, str]) -> bool:
+        nonlocal looked
+        looked += 1
+        return fits(self, values)
+
+    monkeypatch.setattr(Silence, "fits", counted)
+    bench.read(a_match(MINUTE))
+    assert looked == 50
+    silence(bench, "rule=nobody", name="s50")
+    assert looked == 51
+    hush = next(one for one in bench.incidents if one.rule == "rule").hush
+    assert hush is not None
+    assert hush.until == START + 50 * HOUR
 
 
 def test_a_silence_speaks_only_of_what_its_matchers_fit() -> None:
@@ -207,7 +237,9 @@ def test_matchers_are_written_as_alertmanager_s(text: str, expected: Matcher) ->
     assert parse_matcher(str(expected)) == expected
 
 
-@pytest.mark.parametrize("text", ["", "service", "=x", 'a="x', "a=~(", "a=~" + "x" * 1_001, "a b=c", 'a="x"y'])
+@pytest.mark.parametrize(
+    "text", ["", "service", "=x", 'a="x', "a=~(", "a=~x)|(y", "a=~" + "x" * 1_001, "a b=c", 'a="x"y']
+)
 def test_what_is_no_matcher_is_refused(text: str) -> None:
     with pytest.raises(MatcherError):
         parse_matcher(text)

@@ -21,7 +21,8 @@ from sidecar.core.notification import Action, Kind, Notification
 from sidecar.core.outbox import Entry
 from sidecar.core.outcome import Outcome, Result
 from sidecar.core.times import DAY, SECOND
-from sidecar.delivery.dispatcher import Dispatcher, Route
+from sidecar.delivery.dispatcher import Dispatcher
+from sidecar.delivery.routes import Route
 from sidecar.telemetry.log import Log
 from sidecar.telemetry.telemetry import Telemetry
 

@@ -21,7 +21,7 @@ from sidecar.core.decisions import SettledAs
 from sidecar.core.incidents import State
 from sidecar.core.notification import Action, Notification
 from sidecar.core.outbox import Progress
-from sidecar.core.times import DAY, MINUTE
+from sidecar.core.times import DAY, HOUR, MINUTE, SECOND
 
 pytestmark = pytest.mark.looptime
 
@@ -275,3 +275,21 @@ async def test_lanes_of_closed_incidents_are_forgotten() -> None:
     async with world.running():
         await world.dispatcher.drained()
     assert not world.dispatcher._incidents
+
+
+async def test_what_waits_for_a_pager_is_given_up_and_forgotten_when_a_person_closes_the_incident_there() -> None:
+    """A trigger that arrives after that would page once more, for an alert that nothing ever closes."""
+    world = World(FakeTransport(pd=[BROKEN, BROKEN]), "pd")
+    incident = world.incident()
+    (trigger,) = world.admit(incident, "pd", Action.TRIGGER)
+    async with world.running():
+        while not world.transport.sent:
+            await asyncio.sleep(0.1)
+        resolve(incident)
+        incident.known_over = ("pd",)
+        world.dispatcher.admit([], {incident.id: incident})
+        await asyncio.sleep(HOUR / SECOND)
+    assert len(world.transport.sent) == 1
+    assert trigger.settled_as is SettledAs.CANCELLED
+    assert not world.dispatcher._incidents
+    assert world.told == []

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from running import World, a_world
+
+sys.path.append(str(Path(__file__).parents[1] / "webhooks"))
 
 
 @pytest.fixture

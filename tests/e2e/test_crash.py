@@ -102,7 +102,7 @@ async def test_a_defect_in_delivery_stops_the_daemon_with_everything_on_record(w
     await world.received(3)
 
 
-@pytest.mark.parametrize("part", ["sidecar.app:load", "sidecar.app:make"])
+@pytest.mark.parametrize("part", ["sidecar.reloading:load", "sidecar.delivery.routes:make"])
 async def test_a_defect_in_loading_keeps_the_running_configuration(world: World, part: str) -> None:
     boom = world.directory / "boom"
     daemon = await world.start(program=crashing(part, f"Path({str(boom)!r}).exists()"))
@@ -116,8 +116,8 @@ async def test_a_defect_in_loading_keeps_the_running_configuration(world: World,
 
 async def test_while_state_cannot_be_written_pages_go_out_and_the_daemon_says_so_of_itself(world: World) -> None:
     short = patched("""
-        import sidecar.app, sidecar.store.database
-        sidecar.app.UNCOMMITTED_PAGES_AFTER = 0
+        import sidecar.outage, sidecar.store.database
+        sidecar.outage.UNCOMMITTED_PAGES_AFTER = 0
         sidecar.store.database.BUSY_SECONDS = 0.01
     """)
     daemon = await world.start(program=short)

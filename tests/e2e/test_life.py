@@ -93,9 +93,9 @@ async def test_a_signal_during_the_start_is_not_lost_and_kills_nobody(world: Wor
     world.write(world.database_error(0))
     daemon = await world.spawn(
         program=patched(f"""
-            import os, sidecar.app as app
-            load = app.load
-            app.load = lambda *args: (os.kill(os.getpid(), {int(number)}), load(*args))[1]
+            import os, sidecar.reloading as reloading
+            load = reloading.load
+            reloading.load = lambda *args: (os.kill(os.getpid(), {int(number)}), load(*args))[1]
         """)
     )
     await world.received(3)

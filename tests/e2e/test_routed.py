@@ -53,7 +53,7 @@ async def test_a_container_s_incident_is_routed_by_its_namespace_and_says_which_
     shown = await world.run(
         "incidents", "show", next(one["id"] for one in found if one["environment"] != "test"), *where
     )
-    assert "namespace: shop-eu" in shown.out
-    assert "resolve_reason: a record said that it is over: " in shown.out
+    assert "Namespace: shop-eu" in shown.out
+    assert "Why it closed: a record said that it is over: " in shown.out
     assert "recovered" in shown.out
     assert "hunter2" not in shown.out

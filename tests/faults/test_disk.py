@@ -13,8 +13,8 @@ from running import DATABASE, PATIENCE, World, a_world, eventually, patched, tit
 from sidecar.standin.traffic import Answer, Service
 
 SOON = patched("""
-    import sidecar.app
-    sidecar.app.UNCOMMITTED_PAGES_AFTER = 0
+    import sidecar.outage
+    sidecar.outage.UNCOMMITTED_PAGES_AFTER = 0
 """)
 SELF = "StateUnwritable"
 CHATS = (Service.SLACK, Service.DISCORD)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from store_kit import clock_from
 
 from sidecar.core.times import DAY
-from sidecar.store.statements import LONGEST_TOLD, for_pruning
+from sidecar.store.statements import LONGEST_TOLD, PRUNED_AT_ONCE, for_pruning, is_pruned
 from sidecar.store.store import Store
 
 NOW = 1_800_000_000_000_000_000
@@ -42,4 +43,25 @@ async def test_an_open_incident_s_reminders_of_years_are_not_kept(tmp_path: Path
     await store.submit([("INSERT INTO outbox VALUES (?, ?, ?, ?)", ends)])
     await store.submit(for_pruning(NOW - DAY, keep=100))
     assert store._db.execute("SELECT id FROM outbox").fetchall() == [(2,)]
+    await store.close()
+
+
+@pytest.mark.parametrize(("before", "keep"), [(NOW, 10_000), (0, 1)])
+async def test_no_transaction_forgets_so_much_that_pages_wait_for_it(before: int, keep: int, tmp_path: Path) -> None:
+    store = Store(tmp_path, clock_from())
+    store.start()
+    told = ("told", b"", 1)  # somebody is still to hear of it
+    ends = [told, *((f"i{n}", b"", n) for n in range(2, PRUNED_AT_ONCE + 12)), ("new", b"", NOW)]
+    await store.submit(
+        [
+            ("INSERT INTO incidents VALUES (?, ?, ?)", ends),
+            ("INSERT INTO outbox VALUES (1, 'told', NULL, ?)", [(b"",)]),
+        ]
+    )
+    left = []
+    for _ in range(2):
+        await store.submit(for_pruning(before, keep))
+        (count,) = await store.read(lambda db: db.execute("SELECT COUNT(*) FROM incidents").fetchone())
+        left.append((count, await store.read(lambda db: is_pruned(db, before, keep))))
+    assert left == [(12, False), (2, True)]
     await store.close()

@@ -10,7 +10,7 @@ import pytest
 from store_kit import clock_from, position
 
 from sidecar.store.database import StateError
-from sidecar.store.store import MAX_QUERIES, Store
+from sidecar.store.store import MAX_GROUPED, MAX_QUERIES, Store
 
 
 def keys(db: sqlite3.Connection) -> list[str]:
@@ -46,4 +46,14 @@ async def test_questions_that_wait_are_bounded(tmp_path: Path) -> None:
         await store.read(keys)
     store.start()
     assert await asyncio.gather(*waiting) == [[]] * MAX_QUERIES
+    await store.close()
+
+
+async def test_a_question_finds_everything_that_was_submitted_before_it(tmp_path: Path) -> None:
+    """However much that is: an incident that was closed just now must not look open to whoever acts on it."""
+    store = Store(tmp_path, clock_from())
+    store.start()
+    for number in range(3 * MAX_GROUPED):
+        store.submit(position(f"{number}"))
+    assert len(await store.read(keys)) == 3 * MAX_GROUPED
     await store.close()

@@ -11,6 +11,7 @@ from sidecar.core.incidents import Incident, ResolveReason, State
 from sidecar.core.levels import Level
 from sidecar.core.notification import Action, Kind
 from sidecar.core.outbox import Entry
+from sidecar.core.rule import ByTime
 from sidecar.core.timeline import Moment, Via, What
 from sidecar.core.times import MINUTE, SECOND
 
@@ -42,7 +43,8 @@ def an_incident(text: str = "it broke", **settings: Any) -> Incident:
         id=ID, dedup_key="k", rule=text, kind=Kind.THRESHOLD, group_by=("service",), group=(text,), level=Level.FATAL,
         count=15, threshold=10, window=5 * MINUTE, first_seen=EPOCH, opened_at=EPOCH,
         decided_at=EPOCH + SECOND, source="s", channels=None, routing_key="fingerprint", message=text, error_type=text,
-        root_cause=text, service=text, host=text, environment=text, trace_id=text, samples=[text, f"{text}\n{text}"],
+        root_cause=text, service=text, host=text, environment=text, namespace=text, trace_id=text,
+        samples=[text, f"{text}\n{text}"], grouping=ByTime(10 * MINUTE), joined=((text,),),
         links=(("Runbook", "https://wiki.example/{service}"), ("Bad", "javascript:alert(1)")),
         labels={"team": "{error_type}"}, folded=(text,), **settings,
     )  # fmt: skip

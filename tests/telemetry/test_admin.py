@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import io
+import socket
+import warnings
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -79,3 +83,21 @@ async def test_an_address_in_use_is_an_error(world: World) -> None:
     other.server.port = world.server.port
     with pytest.raises(OSError, match="in use"):
         await other.server.start()
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_whoever_is_just_arriving_is_let_go_when_the_listener_closes(turns: int) -> None:
+    async def arrive_while_it_closes() -> None:
+        server = World().server
+        await server.start()
+        with socket.create_connection(("127.0.0.1", server.port)):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await server.stop()
+
+    gc.collect()
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        asyncio.run(arrive_while_it_closes())
+        gc.collect()
+    assert [str(one.message) for one in found] == []

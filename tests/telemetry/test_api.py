@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ import pytest
 from api_kit import EPOCH, quarantine, serving
 
 from sidecar.core.quarantine import Quarantine
+from sidecar.telemetry import admin, api
 from sidecar.telemetry.api import Call, Endpoint, RefusedError
 from sidecar.telemetry.rejections import MAX_LIMIT, rejected_endpoint
 
@@ -175,3 +177,31 @@ async def test_an_answer_is_bounded() -> None:
     assert len(document["rejected"]) == MAX_LIMIT
     assert len(json.dumps(document)) < 6 * 1024 * 1024
     assert document["kept"] == 4000
+
+
+HEAD = b"POST /api/v1/things/1/ack HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [(b"Content-Length: 9\r\n\r\n{", b"408"), (b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", b"400")],
+)
+async def test_a_body_that_does_not_come_or_is_none_is_refused(
+    sent: bytes, status: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "BODY_SECONDS", 0.05)
+    async with serving(*ECHO) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(HEAD + sent)
+        assert (await reader.readuntil(b"\r\n")).split()[1] == status
+        writer.close()
+
+
+async def test_a_body_that_does_not_come_holds_up_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "STOP_SECONDS", 0.05)
+    async with asyncio.timeout(api.BODY_SECONDS / 2):
+        async with serving(*ECHO) as url:
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+            writer.write(HEAD + b"Content-Length: 9\r\nExpect: 100-continue\r\n\r\n")
+            assert b"100" in await reader.readuntil(b"\r\n")
+        writer.close()

@@ -40,6 +40,8 @@ def test_a_draft_has_what_is_known_and_asks_for_the_rest() -> None:
     for part in (
         "[Runbook](<https://wiki.example/orders>)",
         "| Threshold | 10 within 5 min 0 s |",
+        "| Grouped | 2 groups of orders within 10 minutes of the first: orders; orders |",
+        "| Namespace | orders |",
         "| Time to acknowledge | 5 min 0 s |",
         "| Time to resolve | 1 h 0 min |",
         "| 2027-01-15T08:05:00.000Z | acknowledged | orders | orders, via PagerDuty |",

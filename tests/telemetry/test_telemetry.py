@@ -190,6 +190,7 @@ HISTOGRAMS = [
         90,
     ),
     (events.Committed(seconds=0.5), "luminalog_store_commit_seconds", {}, 0.5),
+    (events.LoopLag(seconds=0.25), "luminalog_event_loop_lag_seconds", {}, 0.25),
 ]
 
 
@@ -210,3 +211,14 @@ def test_the_documentation_lists_exactly_the_metrics_that_exist() -> None:
     text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
     documented = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `luminalog_")}
     assert documented == exposed
+
+
+def test_a_crash_of_an_input_is_a_failure_of_it_and_one_that_does_not_run_shows_as_0() -> None:
+    telemetry, _ = made()
+    telemetry.emit(events.InputCrashed(input="tail", error="KeyError"))
+    assert telemetry.value("luminalog_input_failures_total", input="tail") == 1
+    telemetry.set_gauges(
+        lambda: Gauges(rules={}, outbox={}, store_healthy=True, config_ok=True, inputs={"tail": False, "http": True})
+    )
+    assert telemetry.registry.get_sample_value("luminalog_input_running", {"input": "tail"}) == 0
+    assert telemetry.registry.get_sample_value("luminalog_input_running", {"input": "http"}) == 1

@@ -64,6 +64,23 @@ async def test_the_only_open_incident_of_a_title_is_meant_and_remembered(world: 
     assert await world.hears("annotated", incident="Q9", title=title_of(incident)) == "unmatched"
 
 
+@pytest.mark.parametrize("kind", ["acknowledged", "resolved"])
+async def test_an_incident_whose_pagerduty_id_is_known_is_not_meant_by_its_title(world: World, kind: str) -> None:
+    """Another daemon's incident may have the same."""
+    await world.error()
+    (incident,) = world.open
+    await world.hears("triggered", url=page_of(incident))
+    assert await world.hears("triggered", incident="Q2", url=OTHERS, title=title_of(incident)) == "unmatched"
+    assert await world.hears(kind, incident="Q2", title=title_of(incident)) == "unmatched"
+    assert [one.state.value for one in world.open] == ["open"]
+    assert world.known_as(incident) == ["Q1"]
+
+
+async def test_an_alert_with_somebody_else_s_page_is_not_ours_whatever_its_title(world: World) -> None:
+    await world.error()
+    assert await world.hears("triggered", url=OTHERS, title=title_of(world.open[0]), agent=None) == "unmatched"
+
+
 async def test_an_incident_that_pagerduty_was_never_told_of_is_not_meant_by_its_title() -> None:
     world = World(msgspec.structs.replace(RULE, channels=("chat",)))
     await world.error()

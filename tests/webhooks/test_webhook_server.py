@@ -170,7 +170,7 @@ async def test_a_client_that_sends_no_whole_body_or_head_does_not_stay(
     monkeypatch.setattr(server, "BODY_SECONDS", 0.01)
     monkeypatch.setattr(server, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr("sidecar.inputs.http.connections.HEAD_SECONDS", 0.01)
-    monkeypatch.setattr("sidecar.inputs.http.connections.LINGER_SECONDS", 0.01)
+    monkeypatch.setattr("sidecar.inputs.http.connections.LINGER_SECONDS", 0.5)  # time to read what was answered
     head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nX-PagerDuty-Signature: v1=0\r\nContent-Length: 10\r\n".encode()
     async with listening(world) as at:
         looking = asyncio.create_task(at.look_after())

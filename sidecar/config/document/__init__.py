@@ -24,17 +24,10 @@ from sidecar.config.document.channels import (
     WebhookChannel,
 )
 from sidecar.config.document.daemon import Admin, Log, PageBudget
+from sidecar.config.document.grouping import ContentGrouping, IntelligentGrouping, TimeGrouping
 from sidecar.config.document.inputs import AnyInput, HttpInput, Input, JournalInput, StdinInput, TailInput
 from sidecar.config.document.routing import Route
-from sidecar.config.document.rules import (
-    ContentGrouping,
-    Defaults,
-    IntelligentGrouping,
-    ResolveMap,
-    Rule,
-    RulesFile,
-    TimeGrouping,
-)
+from sidecar.config.document.rules import Defaults, ResolveMap, Rule, RulesFile
 from sidecar.config.document.telling import AnyEscalation, Escalation, EscalationLevel, MuteWindow, Silence
 from sidecar.config.document.webhooks import Webhooks
 

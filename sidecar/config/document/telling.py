@@ -93,7 +93,8 @@ class Silence(Section, kw_only=True):
             min_length=1,
             max_length=20,
             description="`name=value`, `name!=value`, `name=~regex` or `name!~regex`, on `rule`, `level`, "
-            "`error_type`, `service`, `namespace`, `environment`, `host`, a field that the rule groups by, or a label.",
+            "`kind`, `error_type`, `service`, `namespace`, `environment`, `host`, a field that the rule groups by, "
+            "or a label.",
             extra={"type": "list of matchers"},
         ),
     ]

@@ -34,11 +34,6 @@ class Gate:
         self._tokens = [token.reveal().encode() for token in tokens]
         self._anonymous = allow_anonymous
 
-    @property
-    def has_tokens(self) -> bool:
-        """Whether a token is asked for."""
-        return bool(self._tokens)
-
     def check(self, headers: Mapping[str, str], peer: str | None) -> Access:
         """Decide by a request's headers and its peer's address (None: a Unix socket)."""
         if not self._tokens:

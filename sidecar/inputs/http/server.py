@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from sidecar.config.addresses import listen_text
 from sidecar.config.model import HttpInput
 from sidecar.core.decode.bodies import BodyStream, Endpoint
 from sidecar.core.decode.containers import container_of
@@ -160,20 +161,19 @@ class HttpListener:
     async def _open(self, door: Door) -> None:
         """Listen, as soon as the address and the files of TLS can be used."""
         wait, host = FIRST_RETRY_SECONDS, self._config.host
-        shown = f"[{host}]" if ":" in host else host
         while True:
             try:
                 door.tls = await asyncio.to_thread(self._certificates.load)
                 self.port = await door.open(host, self._config.port)
             except OSError as error:
                 await door.close()
-                self.trouble = f"cannot listen on {shown}:{self._config.port}: {reason(error)}"
+                self.trouble = f"cannot listen on {listen_text(host, self._config.port)}: {reason(error)}"
                 self._events.unusable(self.trouble)
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, LONGEST_RETRY_SECONDS)
             else:
                 self.trouble = ""
-                self._events.listening(f"{shown}:{self.port}")
+                self._events.listening(listen_text(host, self.port))
                 return
 
     async def _renew(self, door: Door) -> None:

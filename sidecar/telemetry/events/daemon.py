@@ -102,6 +102,12 @@ class Committed(Event, frozen=True, kw_only=True):
     seconds: float
 
 
+class LoopLag(Event, frozen=True, kw_only=True):
+    """The event loop came to a waiting task this much later than asked."""
+
+    seconds: float
+
+
 class CorruptDatabase(Event, frozen=True, kw_only=True):
     """The database was broken and is set aside."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sidecar.core.decisions import DiscardReason, SuppressedReason
 from sidecar.core.incidents import ResolveReason
 from sidecar.core.levels import Level
-from sidecar.core.notification import Kind
+from sidecar.core.notification import Action, Kind
 from sidecar.telemetry.events.base import Event, Severity
 
 
@@ -71,4 +71,5 @@ class Suppressed(Event, frozen=True, kw_only=True):
     rule: str
     reason: SuppressedReason
     channel: str | None
+    action: Action = Action.TRIGGER
     notifications: int

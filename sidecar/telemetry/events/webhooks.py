@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sidecar.core.pagerduty_events import EventType, WebhookOutcome
-from sidecar.telemetry.events import Event, Severity
+from sidecar.telemetry.events.base import Event, Severity
 
 
 class WebhooksListening(Event, frozen=True, kw_only=True):
