@@ -111,9 +111,7 @@ class World:
             "chat": Destination(name="chat", pager=False, pagerduty=False),
         }
         routing = Routing(destinations=destinations, by_level={Level.ERROR: ("chat",)})
-        self.pipeline.reconfigure(
-            Ruleset(rules=rules, routing=routing, page_budget=60, decoding=self.options, silences=())
-        )
+        self.pipeline.reconfigure(Ruleset(rules=rules, routing=routing, page_budget=60, decoding=self.options))
 
     def wall(self) -> int:
         return EPOCH + self.step + round(asyncio.get_running_loop().time() * SECOND)
