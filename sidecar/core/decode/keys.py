@@ -92,14 +92,15 @@ def plan_of(fields: Mapping[str, object]) -> Plan:
     return plan
 
 
+def scale_of(name: str) -> Scale:
+    """Return whose numbers a level under a name is written in."""
+    return _SCALES.get(fold(name), Scale.PINO)
+
+
 def _make_plan(shape: Shape) -> Plan:
     return Plan(
         time=_candidates(shape, TIME),
-        level=tuple(
-            (key, rest, _SCALES.get(fold(name), Scale.PINO))
-            for name in LEVEL
-            for key, rest in _candidates(shape, (name,))
-        ),
+        level=tuple((key, rest, scale_of(name)) for name in LEVEL for key, rest in _candidates(shape, (name,))),
         message=_candidates(shape, MESSAGE),
         error_type=_candidates(shape, ERROR_TYPE),
         stack=_candidates(shape, STACK),
