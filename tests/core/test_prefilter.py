@@ -113,3 +113,10 @@ def test_a_declared_key_is_the_only_one_that_says_a_level():
     exact = matches([ERRORS], options, None, data)
     assert [match.level for match in exact] == [Level.ERROR, Level.FATAL]
     assert matches([ERRORS], options, prefilter_of([ERRORS], options), data) == exact
+
+
+def test_a_parser_made_for_one_level_key_is_not_used_for_another():
+    line = b'{"time":"2026-01-02T03:04:05Z","severity":"info","priority":"fatal","error_type":"APIError"}\n'
+    for key, level in (("severity", Level.INFO), ("priority", Level.FATAL), ("severity", Level.INFO)):
+        read = Stream(DecodeOptions(format="auto", level_key=key)).feed(line * 20, 0)
+        assert {decoded.record.level for decoded in read} == {level}

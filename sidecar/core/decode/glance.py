@@ -14,6 +14,7 @@ Invariants
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ import msgspec
 from sidecar.core.decode.base import Decoded
 from sidecar.core.decode.bounds import MAX_NAME
 from sidecar.core.decode.deferred import DeferredRecord, WholeReader
-from sidecar.core.decode.keys import Candidate, Plan, plan_of
+from sidecar.core.decode.keys import Candidate, Plan, plan_with_level
 from sidecar.core.folding import fold
 from sidecar.core.levels import Level, Scale, level_from_value
 from sidecar.core.timestamps import TimeReader
@@ -126,9 +127,11 @@ class Sight:
 
 
 class _Memory:
-    """The parsers that all readers share: most requests hold a line or two, and their streams are new."""
+    """The parsers that all readers share that look for the same level key: most requests hold a line or two, and their
+    streams are new."""
 
-    def __init__(self) -> None:
+    def __init__(self, level_key: str | None) -> None:
+        self._level_key = level_key
         self.sights: dict[Place, Sight] = {}
         self.latest: tuple[Sight, ...] = ()
         self._gap = 0
@@ -140,7 +143,7 @@ class _Memory:
             self._wait -= 1
             return None
         usual = len(value) <= MAX_KEYS and not any(map(_UNUSUAL, value))
-        place = place_of(plan_of(value), value) if usual else None
+        place = place_of(plan_with_level(value, self._level_key), value) if usual else None
         if place is None:
             return None
         sight = self.sights.get(place)
@@ -154,16 +157,18 @@ class _Memory:
         return sight
 
 
-_memory = _Memory()
+_memory_of = cache(_Memory)  # of as many keys as configurations declare
 
 
 class Glancer:
     """Looks at the lines of one stream."""
 
-    def __init__(self, reader: WholeReader, times: TimeReader) -> None:
+    def __init__(self, reader: WholeReader, times: TimeReader, level_key: str | None = None) -> None:
+        """`level_key`: the only one that says a level; None: any that usually does."""
         self._reader = reader
         self._read_time = times.read_value
-        self._sights = _memory.latest
+        self._memory = _memory_of(level_key)
+        self._sights = self._memory.latest
         self._refused = self._pause = 0
 
     def glance(self, raw: bytes, arrival: int) -> Decoded | None:
@@ -202,7 +207,7 @@ class Glancer:
 
     def learn(self, value: object) -> None:
         """Get to know an object that had to be read as a whole."""
-        if not self._pause and type(value) is dict and (sight := _memory.learn(value)) is not None:
+        if not self._pause and type(value) is dict and (sight := self._memory.learn(value)) is not None:
             self._sights = _first(sight, self._sights)
 
 

@@ -92,6 +92,15 @@ def plan_of(fields: Mapping[str, object]) -> Plan:
     return plan
 
 
+def plan_with_level(fields: Mapping[str, object], key: str | None) -> Plan:
+    """Return the plan for an object of which only one key says the level; None: any of `LEVEL` does. Made each time."""
+    plan = plan_of(fields)
+    if key is None:
+        return plan
+    places = _candidates(shape_of(fields), (key,))
+    return msgspec.structs.replace(plan, level=tuple((place, rest, scale_of(key)) for place, rest in places))
+
+
 def scale_of(name: str) -> Scale:
     """Return whose numbers a level under a name is written in."""
     return _SCALES.get(fold(name), Scale.PINO)

@@ -44,7 +44,7 @@ class ObjectReader:
         self._level_scale = scale_of(options.level_key or "")
         self._times = times
         self._read_time = times.read_value
-        glancer = Glancer(self, times)
+        glancer = Glancer(self, times, options.level_key)
         self.glance, self.learn = glancer.glance, glancer.learn
 
     def read(self, raw: bytes, arrival: int, *, cut: bool = False) -> Decoded | Rejected:
@@ -52,14 +52,12 @@ class ObjectReader:
 
         Where keys say what decides, nothing else is read until somebody asks for it.
         """
-        glances = not cut and self._level_key is None  # the parsers are shared by readers that look for every key
-        if glances and (decoded := self.glance(raw, arrival)) is not None:
+        if not cut and (decoded := self.glance(raw, arrival)) is not None:
             return decoded
         fields = read_object(raw, cut=cut)
         if isinstance(fields, Rejected):
             return fields
-        if glances:
-            self.learn(fields)
+        self.learn(fields)
         return self.draft(fields, self._line(raw), arrival, cut=cut)
 
     def members(self, raw: bytes) -> Fields:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from sidecar.core.decode.keys import scale_of
 from sidecar.core.levels import ALIASES, Level, Scale, level_from_number
 
 BOUNDED = frozenset({Level.WARN, Level.ERROR, Level.FATAL, Level.PANIC})
@@ -31,7 +32,12 @@ them gains nothing."""
 Expression = tuple[str, bool]
 """An expression, and whether ASCII case makes no difference."""
 
-_LEVEL_KEY = r"(?:level|lvl|severity|severity_?text|level_?name|priority|@l|severity_?number)"
+_LEVEL_KEYS = {
+    # what keys end with, by whose numbers stand behind them; GELF's are syslog's whatever the key
+    (Scale.PINO, Scale.SYSLOG): "(?:level|lvl|severity|severity_?text|level_?name|@l)",
+    (Scale.SYSLOG,): "priority",
+    (Scale.OTEL, Scale.SYSLOG): "severity_?number",
+}
 _QUOTE = r'\\*"'
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _SUFFIX = "(?:Error|Exception|Failure|Fault|Panic|Timeout|Interrupt|Throwable)"
@@ -82,16 +88,13 @@ def of_levels(levels: frozenset[Level], key: str | None = None, *, text: bool = 
         return []
     names = [name for name, level in ALIASES.items() if level in levels]
     stems = _one_of(_stems(names))
-    numbers = _one_of(str(n) for n in range(100) if {level_from_number(n, scale) for scale in Scale} & levels)
-    number = rf"(?:[0-9]+[.e]|0[0-9]|{numbers}[^0-9])"
-    quoted = rf"{_QUOTE}(?:[^A-Za-z0-9\"]|{stems}|{number})"
-    name = _LEVEL_KEY
-    if key is not None:
+    if key is None:
+        found = [_level_at(name, stems, levels, scales) for scales, name in _LEVEL_KEYS.items()]
+    else:
         name = re.escape(key.rpartition(".")[2])
-        name = f"(?:{name}|level|severity)" if text else name
-    found: list[Expression] = [
-        (rf"{name}\\*\"(?:[^:]|:(?: ?{quoted}| ?{number}| ?[^ \"\\A-Za-z0-9]|  | ?\\+[^\"\\]))", True),
-    ]
+        found = [_level_at(name, stems, levels, (scale_of(key),))]
+        if text:
+            found.append(_level_at("(?:level|lvl|severity)", stems, levels, ()))
     if text or key is None:
         found.append((rf"(?:level|lvl|severity)=(?:{_QUOTE})?{stems}", True))
     if key is not None:
@@ -112,6 +115,14 @@ def of_levels(levels: frozenset[Level], key: str | None = None, *, text: bool = 
     if Level.ERROR in levels:
         found += _ERRORS
     return found
+
+
+def _level_at(name: str, stems: str, levels: frozenset[Level], scales: Iterable[Scale]) -> Expression:
+    """Return what finds a key and behind it one of some levels, or what may be read as one."""
+    numbers = [str(n) for n in range(100) if {level_from_number(n, scale) for scale in scales} & levels]
+    number = rf"(?:[0-9]+[.e]|0[0-9]{''.join(['|', _one_of(numbers), '[^0-9]'] if numbers else [])})"
+    quoted = rf"{_QUOTE}(?:[^A-Za-z0-9\"]|{stems}|{number})"
+    return rf"{name}\\*\"(?:[^:]|:(?: ?{quoted}| ?{number}| ?[^ \"\\A-Za-z0-9]|  | ?\\+[^\"\\]))", True
 
 
 # ── lines that the lines around them may belong to ────────────────────────────────────────────────────────────────────

@@ -91,9 +91,9 @@ class Prefilter:
             self._first = _compiled([first_characters(cri=log_format in ("auto", "cri"))]).scan
             if once := log_format in ("auto", "docker"):
                 self._docker = _compiled(of_docker()).scan
-        lines.append(ESCAPED)
         self._last = len(lines)
         self._main = _compiled(lines, once=DOCKER_MEMBER if once else None).scan
+        self._escaped = _compiled([ESCAPED]).scan  # by itself: together with others all of them get slower
 
     def find(self, block: bytes) -> list[Found] | None:
         """Return the lines of a block of whole lines that must be decoded, in order; None: all of them."""
@@ -116,6 +116,7 @@ class Prefilter:
             at = block.find(COLOUR)
             while at >= 0 and not hit(0, at, at + 1, 0, None):
                 at = block.find(COLOUR, at + 1)
+            self._escaped(block, hit)
             joined = self._joined
             self._main(block, hit)
             if docker and self._docker is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import msgspec
 import pytest
@@ -59,7 +60,7 @@ def read(**changes: object) -> Decoded:
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """What earlier tests read decides how soon a parser is made."""
-    monkeypatch.setattr(glance, "_memory", glance._Memory())
+    monkeypatch.setattr(glance, "_memory_of", cache(glance._Memory))
 
 
 @given(st.lists(OBJECTS, min_size=1, max_size=6), st.sampled_from(["", " \t", "\ufeff"]))
@@ -95,7 +96,7 @@ def test_what_a_parser_does_not_know_is_read_as_a_whole(odd: bytes) -> None:
 
 
 def test_parsers_are_made_seldom_however_lines_differ() -> None:
-    memory = glance._Memory()
+    memory = glance._Memory(None)
     for n in range(2 * glance.LONGEST_GAP):
         memory.learn(LOGGED | {f"key{n}": n})
     keys = [len(sight.keys) for sight in memory.sights.values()]
