@@ -346,11 +346,12 @@ class App:
         used.update(incident.routing_key for incident in self._engine.open_incidents())
         used.update(needed)
         self._secrets = {name: key for name, key in self._secrets.items() if name in used} | dict(config.secrets)
-        self._quarantine.resize(config.quarantine_max)
+        ruleset = ruleset_of(config)
+        self._quarantine.configure(config.quarantine_max, ruleset.own)
         self._store.submit([*for_secrets(self._secrets), *for_rejected((), self._quarantine.gone)])
         self._routes = self._kept_routes() | routes_of(config)
         self._dispatcher.configure(self._routes, self._secrets, config.external_url)
-        self._pipeline.reconfigure(ruleset_of(config))
+        self._pipeline.reconfigure(ruleset)
 
     async def _take_over(self, old: Config, new: Config) -> None:
         """Bring everything to a configuration that was loaded just now."""

@@ -142,7 +142,7 @@ class Pipeline:
                 stream.decoder.prefilter = self._prefilters.get(stream.batch.input)
             self._submit(
                 self._engine.reconfigure(
-                    ruleset.rules, ruleset.routing, ruleset.page_budget, self._clock(), ruleset.silences
+                    ruleset.rules, ruleset.routing, ruleset.page_budget, self._clock(), ruleset.silences, ruleset.own
                 )
             )
 
