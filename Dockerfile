@@ -15,7 +15,7 @@ RUN pip wheel --no-deps --wheel-dir /wheels . \
     && python -m venv /opt/luminalog-sidecar \
     && /opt/luminalog-sidecar/bin/pip install --only-binary :all: /wheels/*.whl \
     && /opt/luminalog-sidecar/bin/pip uninstall --yes pip \
-    && mkdir /state
+    && mkdir -m 0700 /state
 
 FROM ${PYTHON_IMAGE}
 ARG VERSION=0.1.0

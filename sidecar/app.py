@@ -40,7 +40,7 @@ from sidecar.outage import Outage
 from sidecar.overview import Overview, Running
 from sidecar.pipeline import BrokenPipelineError, Pipeline
 from sidecar.reloading import BrokenConfigError, Reloading
-from sidecar.store.database import StateError
+from sidecar.store.database import OTHERS, StateError
 from sidecar.store.statements import for_positions, for_pruning, for_rejected, for_secrets, is_pruned
 from sidecar.store.store import Store, Stored
 from sidecar.supervision import Supervision
@@ -107,11 +107,14 @@ class App:
         self._reloading.take_over = self._take_over
         state_dir = Path(self._config.state_dir) if self._config.state_dir is not None else None
         try:
-            self._store = Store(state_dir, time.time_ns)
+            self._store = Store(state_dir, time.time_ns, private=self._config.strict_permissions)
         except StateError as error:
             raise StartError(str(error)) from None
         except (sqlite3.Error, OSError) as error:
             raise StartError(f"state_dir {state_dir} cannot be used: {error}") from None
+        if self._store.state_mode & OTHERS:
+            mode = f"{self._store.state_mode:04o}"
+            telemetry.emit(events.StateOpenToOthers(state_dir=str(state_dir), mode=mode))
 
     @property
     def _config(self) -> Config:
@@ -239,6 +242,7 @@ class App:
             last_entry=stored.last_entry,
             last_moment=stored.last_moment,
             quarantine=self._quarantine,
+            timer=time.perf_counter_ns,
         )
         self._inputs = Supervisor(
             make=lambda config: make_input(config, self._positions, time.time_ns, self._telemetry),

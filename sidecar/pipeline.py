@@ -42,7 +42,7 @@ from sidecar.inputs.base import Batch
 from sidecar.store.statements import Statement, for_changes, for_entries, for_moments, for_positions, for_rejected
 from sidecar.store.store import Store
 from sidecar.telemetry import facts
-from sidecar.telemetry.events import PrefilterChosen, ZoneSuspect
+from sidecar.telemetry.events import ConditionsTimed, PrefilterChosen, ZoneSuspect
 from sidecar.telemetry.telemetry import Telemetry
 
 MAX_UNCOMMITTED_BATCHES = 64
@@ -100,7 +100,9 @@ class Pipeline:
         last_entry: int,
         last_moment: int,
         quarantine: Quarantine,
+        timer: Callable[[], int] | None = None,
     ) -> None:
+        """`timer`: nanoseconds that only ever grow, for what regular expressions cost; None: that is not counted."""
         self._engine = engine
         self._store = store
         self._telemetry = telemetry
@@ -109,6 +111,7 @@ class Pipeline:
         self._last_entry = last_entry
         self._last_moment = last_moment
         self._quarantine = quarantine
+        self._timer = timer
         self._matcher = Matcher(())
         self._routing = Routing(destinations={}, by_level={})
         self._decoding: Mapping[str, DecodeOptions] = {}
@@ -131,7 +134,7 @@ class Pipeline:
     def reconfigure(self, ruleset: Ruleset) -> None:
         """Take over rules, routing and decoding."""
         with self._deciding():
-            self._matcher = Matcher(ruleset.rules)
+            self._matcher = Matcher(ruleset.rules, self._timer)
             self._routing = ruleset.routing
             self._decoding = ruleset.decoding
             self._prefilters = {
@@ -289,6 +292,8 @@ class Pipeline:
         )
         for event in facts.of_decoding(batch.input, size, detection.stats):
             self._telemetry.emit(event)
+        for rule, spent in self._matcher.take_spent().items():
+            self._telemetry.emit(ConditionsTimed(rule=rule, seconds=spent / SECOND))
         if detection.zone_offset is not None:
             minutes = self._zones.setdefault(batch.input, ZoneWatch()).observe(detection.zone_offset)
             if minutes is not None:

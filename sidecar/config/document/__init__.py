@@ -210,5 +210,8 @@ class Root(Section, kw_only=True):
     ) = UNSET
     strict_permissions: Annotated[
         bool,
-        Meta(description="Refuse, rather than warn about, files that hold a secret and that others may read."),
+        Meta(
+            description="Refuse, rather than warn about, files that hold a secret and that others may read, and a "
+            "`state_dir` that is open to others."
+        ),
     ] = False

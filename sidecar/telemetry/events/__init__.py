@@ -19,12 +19,14 @@ from sidecar.telemetry.events.daemon import (
     PartCrashed,
     ServiceManagerUnreachable,
     Started,
+    StateOpenToOthers,
     Stopped,
     Stopping,
     StoreFailing,
     StoreRecovered,
 )
 from sidecar.telemetry.events.decisions import (
+    ConditionsTimed,
     Discarded,
     IncidentAcknowledged,
     IncidentOpened,
@@ -76,6 +78,7 @@ from sidecar.telemetry.events.inputs import (
 __all__ = [
     "CertificatesRenewed",
     "Committed",
+    "ConditionsTimed",
     "ConfigLoaded",
     "ConnectionRefused",
     "CorruptDatabase",
@@ -125,6 +128,7 @@ __all__ = [
     "Severity",
     "Skewed",
     "Started",
+    "StateOpenToOthers",
     "Stopped",
     "Stopping",
     "StoreFailing",
