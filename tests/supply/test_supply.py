@@ -1,4 +1,4 @@
-"""What the program is built of is known to the byte: locked with hashes, its licences listed, its weaknesses asked for."""
+"""What the program is built of is known to the byte: locked with hashes, licensed, and asked about for weaknesses."""
 
 from __future__ import annotations
 
