@@ -19,7 +19,7 @@ from sidecar.core.redact_addresses import (
     hide_url_credentials,
     hide_user_options,
 )
-from sidecar.core.redact_base import MARK, Step, compile_pattern, replacing
+from sidecar.core.redact_base import MARK, PERCENT, Step, compile_pattern, replacing
 from sidecar.core.redact_cards import hide_cards
 from sidecar.core.redact_names import hide_values
 from sidecar.core.redact_tokens import hide_bearers, hide_private_keys, hide_tokens
@@ -52,9 +52,16 @@ def redact_count(text: str, own: Step | None = None) -> tuple[str, int]:
     return data.decode("utf-8", "surrogatepass"), max(0, data.count(MARK) - original.count(MARK))
 
 
-_without_colours: Step = replacing(
-    compile_pattern(rb"(?:\x1b|\\+(?:u001[bB]|x1[bB]|033|e))\[[0-9;?]*[A-Za-z]|\x1b"), lambda _: b""
+_ESCAPE_CHARACTER = (
+    rb"(?:\x1b|" + PERCENT + rb"1[bB]|(?:\\|" + PERCENT + rb"5[cC])+(?:u001[bB]|x1[bB]|033|e))"  # as it is, or escaped
 )
+_without_colours: Step = replacing(
+    compile_pattern(
+        _ESCAPE_CHARACTER
+        + rb"(?:\[|" + PERCENT + rb"5[bB])(?:[0-9;?]|" + PERCENT + rb"3[bBfF])*[A-Za-z]|\x1b"
+    ),
+    lambda _: b"",
+)  # fmt: skip
 
 _STEPS: tuple[Step, ...] = (
     hide_private_keys,
