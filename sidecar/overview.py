@@ -5,6 +5,7 @@ Invariant: nothing in it is a secret. Addresses, keys and tokens of channels and
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -183,6 +184,7 @@ class Overview:
             store_healthy=self._store.health.failing_since is None,
             config_ok=running.file_ok,
             ready=self.health().ready,
+            tasks=len(asyncio.all_tasks()),
             troubles=Counter(trouble for trouble, _ in self._ailing()),
         )
 

@@ -75,6 +75,8 @@ class Gauges(msgspec.Struct, frozen=True):
     ready: bool = True
     troubles: Mapping[str, int] = {}
     """What is wrong with the daemon itself, by kind: how many parts have it."""
+    tasks: int = 0
+    """Of the event loop."""
     silences: int = 0
     inputs: dict[str, bool] = {}
     """Whether each runs and can read."""
@@ -325,6 +327,7 @@ class Telemetry:
         for trouble in Trouble:
             troubles.add_metric([trouble], now.troubles.get(trouble, 0))
         yield troubles
+        yield GaugeMetricFamily("luminalog_event_loop_tasks", "Tasks of the event loop", value=now.tasks)
         yield GaugeMetricFamily("luminalog_ready", "Whether /readyz answers 200", value=now.ready)
         yield GaugeMetricFamily("luminalog_silences_active", "Silences that hold now", value=now.silences)
         yield GaugeMetricFamily("luminalog_store_healthy", "Whether state can be written", value=now.store_healthy)
