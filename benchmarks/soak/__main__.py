@@ -137,7 +137,7 @@ async def watch(minutes: float, daemon: Daemon, session: aiohttp.ClientSession, 
         if second % RELOAD_EVERY == 0:
             daemon.process.send_signal(signal.SIGHUP)
         if second == seconds // 2:
-            long_line = load.write_long_line()
+            long_line = await asyncio.to_thread(load.write_long_line)
         elif long_line is not None and total(text, "lines_truncated_total"):
             long_line.unlink()
             long_line = None

@@ -29,7 +29,7 @@ FATAL_TYPES = 20
 ROTATE_EVERY = 15.0
 FAULT_EVERY = 10.0
 LONG_LINE_BYTES = 1_000_000_000
-"""One line of zeros, a hole in its file: read whole, and kept as little of as of any other that is too long."""
+"""One line without end: read whole, and kept as little of as of any other that is too long."""
 
 FAULTS: tuple[tuple[Service, Fault], ...] = (
     (Service.SLACK, Answer(status=503)),
@@ -143,11 +143,12 @@ class Load:
             self.faults += 1
 
     def write_long_line(self) -> Path:
-        """Leave a file that holds one enormous line."""
+        """Leave a file that holds one enormous line. Takes a second or two: call it in a thread."""
         path = self._logs / "long.log"
+        block = b"x" * 1_000_000
         with path.open("wb") as log:
-            log.truncate(LONG_LINE_BYTES)
-            log.seek(0, 2)
+            for _ in range(LONG_LINE_BYTES // len(block)):
+                log.write(block)
             log.write(b"\n")
         return path
 
