@@ -277,6 +277,7 @@ class App:
             clock=time.time_ns,
             retention=lambda: self._config.retention,
             most=MAX_HISTORY,
+            own=lambda: self._selfwatch.incidents,
         )
         overview = Overview(
             engine=self._engine,

@@ -62,6 +62,11 @@ class SelfWatch:
         """What is wrong and worth telling right now, with what is wrong."""
         return self._watch.ailing
 
+    @property
+    def incidents(self) -> list[Incident]:
+        """The daemon's own incidents that are open."""
+        return self._watch.incidents
+
     def late(self, seconds: float) -> None:
         """Note how late the event loop came to something."""
         self._stood_still = max(self._stood_still, seconds)

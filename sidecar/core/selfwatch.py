@@ -142,6 +142,11 @@ class SelfWatch:
         """What has been wrong for long enough to be told, and is not settled; each with what is wrong."""
         return {ailment: course.problem for ailment, course in self._courses.items() if course.lasting}
 
+    @property
+    def incidents(self) -> list[Incident]:
+        """What is open."""
+        return [course.incident for course in self._courses.values() if course.incident is not None]
+
     def look(self, vitals: Vitals, *, now: int, at: float) -> list[News]:
         """Take a look. `now`: wall clock, nanoseconds; `at`: seconds of a monotonic clock."""
         self._time += min(LONGEST_STEP, max(0.0, at - (at if self._looked is None else self._looked)))

@@ -139,7 +139,13 @@ async def test_a_channel_that_is_stuck_shows_in_health_and_withholds_the_sign(
     world.write(world.database_error(0))
     assert (await daemon.says("this daemon is in trouble"))["part"] == "discord"
     assert "could not connect" in (await daemon.health())["channel discord"]["detail"]
-    assert "channel discord" in (await daemon.says("no sign of life was given"))["detail"]
+    await daemon.until(
+        lambda: any("channel discord" in one["detail"] for one in daemon.said("no sign of life was given"))
+    )
     told = await world.received(3)
     assert [one.service for one in told if "OutboxStuck" in title_of(one)] == ["slack"]
     assert (await daemon.get("/readyz"))[0] == 200
+    listed = json.loads((await daemon.get("/api/v1/incidents?state=open"))[1])["incidents"]
+    assert [one["group"] for one in listed if one["kind"] == "self"] == [{"channel": "discord"}]
+    ended = json.loads((await daemon.get("/api/v1/incidents?state=resolved"))[1])["incidents"]
+    assert ended == []
