@@ -53,7 +53,7 @@ class Outage:
             if said != since:
                 said = since
                 self._telemetry.emit(events.PagesUncommitted(error=health.error))
-            self.unwritable = health.error
+            self.unwritable = health.error or "for a reason unknown"
 
     def _changed(self, health: Health) -> None:
         failing = health.failing_since is not None

@@ -185,36 +185,37 @@ class SelfWatch:
                     yield News(ailment, course.problem, resolved(course.incident, now), Action.RESOLVE)
 
     def _symptoms(self, vitals: Vitals) -> Iterator[tuple[Ailment, _Symptom]]:
-        now = self._time
         if vitals.unwritable:
-            yield (Trouble.STATE_UNWRITABLE, ""), _Symptom(vitals.unwritable, now, 0.0)
-        if vitals.stood_still_seconds >= BLOCKED_SECONDS:
-            problem = f"for {vitals.stood_still_seconds:.0f} seconds"
-            yield (Trouble.LOOP_BLOCKED, ""), _Symptom(problem, now - vitals.stood_still_seconds, 0.0)
-        self._read = {
-            name: _progress(
-                self._read.get(name), one.read_bytes, now, busy=one.unread_bytes > 0 and not vitals.store_failing
-            )
-            for name, one in vitals.inputs.items()
-        }
+            yield (Trouble.STATE_UNWRITABLE, ""), _Symptom(vitals.unwritable, self._time, 0.0)
+        still = vitals.stood_still_seconds
+        if still >= BLOCKED_SECONDS:
+            yield (Trouble.LOOP_BLOCKED, ""), _Symptom(f"for {still:.0f} seconds", self._time - still, 0.0)
+        yield from self._of_inputs(vitals)
+        yield from self._of_channels(vitals)
+
+    def _of_inputs(self, vitals: Vitals) -> Iterator[tuple[Ailment, _Symptom]]:
+        now, earlier, self._read = self._time, self._read, {}
         for name, one in vitals.inputs.items():
-            idle_since = self._read[name][1]
+            ailment = (Trouble.INPUT_STALLED, name)
+            busy = one.unread_bytes > 0 and not vitals.store_failing
+            self._read[name] = _progress(earlier.get(name), one.read_bytes, now, busy=busy)
+            since = self._read[name][1]
             if one.trouble:
-                yield (Trouble.INPUT_STALLED, name), _Symptom(one.trouble, now, UNREADABLE_AFTER)
-            elif now - idle_since >= (PAUSE if (Trouble.INPUT_STALLED, name) in self._courses else NOT_READING_AFTER):
-                problem = f"{one.unread_bytes:,} bytes wait, and nothing was read for {_minutes(now - idle_since)}"
-                yield (Trouble.INPUT_STALLED, name), _Symptom(problem, idle_since, NOT_READING_AFTER)
-        self._accepted = {
-            name: _progress(self._accepted.get(name), channel.delivered, now, busy=channel.waiting > 0)
-            for name, channel in vitals.channels.items()
-        }
-        for name, channel in vitals.channels.items():
-            idle_since = self._accepted[name][1]
-            goes_on = (Trouble.OUTBOX_STUCK, name) in self._courses and not channel.delivered
-            if channel.waiting and (goes_on or now - idle_since >= STUCK_AFTER):
-                problem = f"{channel.waiting:,} wait, and none was accepted for {_minutes(now - idle_since)}"
-                problem = f"{problem}: {channel.trouble}" if channel.trouble else problem
-                yield (Trouble.OUTBOX_STUCK, name), _Symptom(problem, idle_since, STUCK_AFTER)
+                yield ailment, _Symptom(one.trouble, now, UNREADABLE_AFTER)
+            elif now - since >= (PAUSE if ailment in self._courses else NOT_READING_AFTER):
+                problem = f"{one.unread_bytes:,} bytes wait, and nothing was read for {_minutes(now - since)}"
+                yield ailment, _Symptom(problem, since, NOT_READING_AFTER)
+
+    def _of_channels(self, vitals: Vitals) -> Iterator[tuple[Ailment, _Symptom]]:
+        now, earlier, self._accepted = self._time, self._accepted, {}
+        for name, one in vitals.channels.items():
+            ailment = (Trouble.OUTBOX_STUCK, name)
+            self._accepted[name] = _progress(earlier.get(name), one.delivered, now, busy=one.waiting > 0)
+            since = self._accepted[name][1]
+            goes_on = ailment in self._courses and not one.delivered
+            if one.waiting and (goes_on or now - since >= STUCK_AFTER):
+                problem = f"{one.waiting:,} wait, and none was accepted for {_minutes(now - since)}"
+                yield ailment, _Symptom(": ".join(filter(None, (problem, one.trouble))), since, STUCK_AFTER)
 
 
 def _progress(before: tuple[int, float] | None, count: int, now: float, *, busy: bool) -> tuple[int, float]:

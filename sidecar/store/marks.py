@@ -59,4 +59,5 @@ class Marks:
             with contextlib.suppress(OSError):
                 do(path)
 
-        threading.Thread(target=run, name="mark", daemon=True).start()
+        with contextlib.suppress(RuntimeError):  # there is room for no thread
+            threading.Thread(target=run, name="mark", daemon=True).start()
