@@ -6,6 +6,8 @@ import stat
 import threading
 from pathlib import Path
 
+from store_kit import fill, small_disk
+
 from sidecar.store.marks import MAX_MARKS, Marks
 
 ONE, OTHER = f"self-{'a' * 32}", f"self-{'b' * 32}"
@@ -28,6 +30,14 @@ def test_a_mark_is_found_until_it_is_cleared_and_holds_nothing(tmp_path: Path) -
     marks.clear(ONE, 17)
     settle()
     assert Marks(tmp_path).found() == {OTHER: 18}
+
+
+def test_a_disk_that_is_full_has_room_for_it(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        fill(disk)
+        Marks(disk).set(ONE, 17)
+        settle()
+        assert Marks(disk).found() == {ONE: 17}
 
 
 def test_other_files_are_no_marks(tmp_path: Path) -> None:
