@@ -137,8 +137,8 @@ class Engine:
         ledger.own = own
         if own is not None:
             for incident in ledger.incidents.values():
-                incident.hide(own)
-                ledger.mark(incident)
+                if incident.hide(own):
+                    ledger.mark(incident)
         self._telling.routing = routing
         self._hushing.configure(silences)
         self._storms.page_budget = page_budget

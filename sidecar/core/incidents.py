@@ -13,6 +13,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from functools import lru_cache
+from itertools import zip_longest
 
 import msgspec
 
@@ -22,6 +23,7 @@ from sidecar.core.match import Match, line_digest
 from sidecar.core.notification import Kind
 from sidecar.core.redact import redact, redact_count
 from sidecar.core.redact_base import Step
+from sidecar.core.redact_own import hide_more
 from sidecar.core.routing import Origin
 from sidecar.core.rule import EscalationPolicy, Grouping, Rule
 from sidecar.core.window import Run
@@ -233,16 +235,19 @@ class Incident(msgspec.Struct, kw_only=True):
                 value: text for value in key if (text := clean(value, own)) != clean(value)
             }
 
-    def hide(self, own: Step) -> None:
-        """Redact further what it holds."""
+    def hide(self, own: Step) -> bool:
+        """Redact further what it holds. Return whether that changed anything."""
+        before = msgspec.msgpack.encode(self)
         for key in self.groups:
             self.hide_in_group(key, own)
-        self.message, self.cleared_by = clean(self.message, own), clean(self.cleared_by, own)
-        for name in ("error_type", "root_cause", "service", "host", "environment", "namespace", "trace_id"):
-            setattr(self, name, clean_name(getattr(self, name), own))
-        for number, (sample, hidden) in enumerate(zip(self.samples, self.hidden, strict=False)):
-            text, more = redact_count(sample, own)
-            self.samples[number], self.hidden[number] = text[:MAX_SHOWN_CHARACTERS], hidden + more
+        for name in _TEXTS:
+            if text := getattr(self, name):
+                setattr(self, name, hide_more(text, own)[0][:MAX_TEXT_CHARACTERS])
+        self.folded = tuple(hide_more(title, own)[0] for title in self.folded)
+        more = [hide_more(sample, own) for sample in self.samples]
+        self.samples = [text[:MAX_SHOWN_CHARACTERS] for text, _ in more]
+        self.hidden = [sum(counts) for counts in zip_longest(self.hidden, (count for _, count in more), fillvalue=0)]
+        return msgspec.msgpack.encode(self) != before
 
     def add_sample(self, match: Match, own: Step | None) -> None:
         """Keep a match's line, redacted and bounded, unless there are enough."""
@@ -268,8 +273,13 @@ class Incident(msgspec.Struct, kw_only=True):
         del self.samples[MAX_SAMPLES:], self.hidden[MAX_SAMPLES:]
 
 
+_TEXTS = (
+    "message", "error_type", "root_cause", "service", "host", "environment", "namespace", "trace_id", "cleared_by",
+)  # fmt: skip
+
+
 def incident_of(
-    rule: Rule, group: tuple[str, ...], match: Match, run: Run, dedup: str, now: int, own: Step | None = None
+    rule: Rule, group: tuple[str, ...], match: Match, run: Run, dedup: str, now: int, own: Step | None
 ) -> Incident:
     """Return the incident that a match opens by completing a run. `own`: what is redacted besides the usual."""
     record = match.sample

@@ -16,6 +16,13 @@ from sidecar.core.redact_base import MARK, Step
 _MARKS = re.compile(rb"(?:" + re.escape(MARK) + rb")+")
 
 
+def hide_more(text: str, own: Step) -> tuple[str, int]:
+    """Return text that is redacted as usual without what is also to be hidden, and in how many more places that was."""
+    data = text.encode("utf-8", "surrogatepass")
+    hidden = own(data)
+    return hidden.decode("utf-8", "surrogatepass"), max(0, hidden.count(MARK) - data.count(MARK))
+
+
 @lru_cache(maxsize=4)
 def own_step(patterns: tuple[str, ...]) -> Step | None:
     """Return what hides all that the patterns find; None without patterns. Equal patterns give the very same step.

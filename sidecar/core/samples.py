@@ -20,9 +20,7 @@ MAX_LOOKED_BACK = 1_000
 request with a million matches, shows its last one alone; each look back over more would cost as much as all judging."""
 
 
-def add_earlier(
-    incident: Incident, match: Match, batch: Collection[Match], number: int, own: Step | None = None
-) -> None:
+def add_earlier(incident: Incident, match: Match, batch: Collection[Match], number: int, own: Step | None) -> None:
     """Add the lines of the latest matches of the incident's run before `match`, which is the batch's `number`th.
 
     `own`: what is redacted besides the usual.

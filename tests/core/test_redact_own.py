@@ -141,6 +141,8 @@ def test_new_patterns_also_hide_what_open_incidents_hold() -> None:
         2,
     )
     assert world.store.snapshot().incidents[incident.id].samples == incident.samples
+    again = world.engine.reconfigure([a_rule()], ROUTING, 1_000, START, own=OWN)
+    assert again.incidents == {}, "what holds nothing of the kind is not written again"
 
 
 def test_a_rejected_record_and_a_silences_words_are_redacted_too() -> None:
