@@ -16,8 +16,10 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 LOCK = (ROOT / "requirements.lock").read_text()
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-DIRECT = [Requirement(text) for text in PROJECT["dependencies"]]
+BUILD_LOCK = (ROOT / "requirements-build.lock").read_text()
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+DIRECT = [Requirement(text) for text in PYPROJECT["project"]["dependencies"]]
+PROJECT_BUILD = [Requirement(text) for text in PYPROJECT["build-system"]["requires"]]
 
 PLATFORMS = [
     {
@@ -31,10 +33,10 @@ PLATFORMS = [
 ]
 
 
-def entries() -> dict[str, tuple[Requirement, list[str]]]:
+def entries(lock: str = LOCK) -> dict[str, tuple[Requirement, list[str]]]:
     """Return what is locked by name: the pinned requirement and the hashes."""
     found: dict[str, tuple[Requirement, list[str]]] = {}
-    for line in re.sub(r"\\\n", "", re.sub(r"^\s*#.*\n", "", LOCK, flags=re.MULTILINE)).splitlines():
+    for line in re.sub(r"\\\n", "", re.sub(r"^\s*#.*\n", "", lock, flags=re.MULTILINE)).splitlines():
         requirement, *hashes = line.split("--hash=sha256:")
         pinned = Requirement(requirement)
         assert pinned.name not in found
@@ -46,16 +48,18 @@ def applies(marker: Marker | None, platform: dict[str, str]) -> bool:
     return marker is None or marker.evaluate({**default_environment(), **platform})
 
 
-def test_every_entry_is_one_version_with_hashes() -> None:
-    assert len(entries()) > len(DIRECT)
-    for pinned, hashes in entries().values():
+@pytest.mark.parametrize("lock", [LOCK, BUILD_LOCK], ids=["program", "build"])
+def test_every_entry_is_one_version_with_hashes(lock: str) -> None:
+    assert entries(lock)
+    for pinned, hashes in entries(lock).values():
         assert re.fullmatch(r"==[\w.]+", str(pinned.specifier)), pinned
         assert hashes, pinned
         assert all(re.fullmatch("[0-9a-f]{64}", one) for one in hashes), pinned
 
 
-def test_no_place_to_fetch_from_is_named() -> None:
-    assert not re.search(r"://|index-url|find-links|trusted-host| @ |file:|/", LOCK.replace("(pyproject.toml)", ""))
+@pytest.mark.parametrize("lock", [LOCK, BUILD_LOCK], ids=["program", "build"])
+def test_no_place_to_fetch_from_is_named(lock: str) -> None:
+    assert not re.search(r"://|index-url|find-links|trusted-host| @ |file:|/", lock)
 
 
 @pytest.mark.parametrize("requirement", DIRECT, ids=lambda requirement: requirement.name)
@@ -89,10 +93,18 @@ def test_nothing_is_locked_that_nobody_needs() -> None:
 def test_the_image_takes_nothing_but_what_is_locked() -> None:
     dockerfile = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
     installs = re.findall(r"pip install ([^&]*)", dockerfile)
-    assert len(installs) == 2
-    assert "--require-hashes" in installs[0]
-    assert "-r requirements.lock" in installs[0]
-    assert "--no-deps --no-index" in installs[1]
+    assert len(installs) == 3
+    for install, lock in zip(installs, ("requirements-build.lock", "requirements.lock"), strict=False):
+        assert "--require-hashes" in install
+        assert f"-r {lock}" in install
+    assert "--no-deps --no-index" in installs[2]
+    assert "pip wheel --no-deps --no-build-isolation" in dockerfile
+
+
+@pytest.mark.parametrize("requirement", PROJECT_BUILD, ids=lambda requirement: requirement.name)
+def test_what_builds_the_wheel_is_locked(requirement: Requirement) -> None:
+    (version,) = entries(BUILD_LOCK)[canonicalize_name(requirement.name)][0].specifier
+    assert requirement.specifier.contains(version.version)
 
 
 LICENCES = runpy.run_path(str(ROOT / "docs" / "licences.py"))
