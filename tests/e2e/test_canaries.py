@@ -368,7 +368,7 @@ def assert_harmless(outputs: Outputs) -> None:
     assert all(json.loads(line)["message"] for line in outputs.texts["stderr"].splitlines())
 
 
-FAULTY = """
+IN_A_CHANNEL = """
     from sidecar.channels.slack import Slack
 
     def requests(self, body, **_):
@@ -379,13 +379,29 @@ FAULTY = """
 """
 
 
-async def test_a_defect_is_told_without_the_words_of_its_exception(world: World) -> None:
+IN_THE_ENGINE = """
+    from sidecar.core.advance import Engine
+
+    def advance(self, step):
+        if step.matches:
+            raise ValueError(f"{step} {[match.sample for match in step.matches]}")
+        return Engine._advance(self, step)
+
+    Engine._advance, Engine.advance = Engine.advance, advance
+"""
+
+
+@pytest.mark.parametrize("defect", [IN_A_CHANNEL, IN_THE_ENGINE], ids=["in a channel", "in the engine"])
+async def test_a_defect_is_told_without_the_words_of_its_exception(world: World, defect: str) -> None:
     """An exception whose words hold an address and a message: what is said of it is where it came from."""
     planted = Planting(world, as_files=False).settings()
-    daemon = await world.start(program=patched(FAULTY), **planted)
+    daemon = await world.start(program=patched(defect), **planted)
     world.write(*records(world))
     await daemon.until(lambda: "ValueError" in daemon.stderr)
-    await daemon.stop()
+    if defect is IN_A_CHANNEL:
+        await daemon.stop()
+    else:
+        assert await daemon.exit() == 1
     outputs = Outputs()
     outputs.add("stderr", daemon.stderr)
     for secret in (*PLANTED.values(), *LOGGED, ACCOUNT):
