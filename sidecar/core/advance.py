@@ -32,6 +32,7 @@ from sidecar.core.rule import Rule
 from sidecar.core.rulestate import RuleState, definition_of
 from sidecar.core.samples import add_earlier
 from sidecar.core.silences import Silence
+from sidecar.core.skimming import Skimming
 from sidecar.core.state import Changes, RuleRow, Snapshot, SourceRow
 from sidecar.core.storms import Storms
 from sidecar.core.telling import Telling
@@ -67,7 +68,8 @@ class Engine:
         self._people = People(self._ledger, self._telling, self._escalating, self._closing)
         self._ticked = 0
         """The wall clock at the latest tick."""
-        self._judging = Judging(self._ledger, self._telling, self._closing, self._storms)
+        self._skimming = Skimming(self._ledger)
+        self._judging = Judging(self._ledger, self._telling, self._closing, self._storms, self._skimming)
 
     # ── what happens ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -81,20 +83,21 @@ class Engine:
             source.seq += 1
             self._closing.heard_of(name)
         fire(WALL, now, now)
-        joins, soonest = self._judging.joins, self._closing.timers.soonest
+        soonest, skim, forget = self._closing.timers.soonest, self._skimming.skim, self._skimming.forget
         due = soonest(name)
-        for number, match in enumerate(step.matches):
+        numbered = enumerate(step.matches)
+        while (found := skim(numbered, due, name, source)) is not None:
+            number, match = found
             if match.rule in rules:
                 if due is not None and due < match.time:
+                    forget()
                     fire(name, match.time, now)
-                    due = soonest(name)
-                if joins(match, name, source):
-                    continue
                 if match.clearing:
                     self._judging.clear(match, now)
                 elif (opened := judge(match, name, source, now)) is not None:
                     add_earlier(opened, match, step.matches, number)
                 due = soonest(name)
+        forget()
         if step.clock is not None:
             fire(name, step.clock, now)
             source.clock = max(source.clock, step.clock)

@@ -116,6 +116,21 @@ class Ring:
         now = clock(self.source)
         return now is not None and self._times[-1] + horizon < now
 
+    def grows(self, time: int, level: Level, source: str, span: Span) -> bool:
+        """Add a match that is the newest and completes no run, and return True; else change nothing."""
+        times = self._times
+        if not times or time < times[-1]:
+            return False
+        first = len(times) + 1 - span.threshold
+        if first >= self._head and (first == len(times) or time - times[first] <= span.window):
+            return False
+        times.append(time)
+        self._levels.append(level)
+        self.source = source
+        if times[self._head] < time - span.horizon:
+            self._drop(time - span.horizon)
+        return True
+
     def add(self, time: int, level: Level, source: str, span: Span) -> Run | None:
         """Insert a match that `holds`; return N matches within the window, if there are."""
         times = self._times
@@ -181,6 +196,11 @@ class Window:
                 self._ring = live
             else:
                 self._time, self._level, self._source = *only, live.source
+
+    @property
+    def ring(self) -> Ring | None:
+        """The live ring, where it holds more than a single match."""
+        return self._ring
 
     @property
     def live(self) -> Ring:
