@@ -5,6 +5,8 @@ Invariants
 - Positions, windows, incidents, notifications and rejected records of one batch are in one transaction. Notifications
   go to delivery, and the input hears of its position, only after it.
 - What is judged and not yet committed is bounded; at the bound the input waits.
+- What a backlog's batches have merely counted is written together: in a storm each changes the same rows. It is
+  submitted with whatever is next that somebody waits for, and after a second at the latest.
 - After a defect in the middle of a decision nothing more is decided: a restart goes on from what is on disk.
 """
 
@@ -51,6 +53,9 @@ MAX_UNCOMMITTED_REQUESTS = 256
 """The same for whole requests: as many as one transaction holds, so that clients on a few hundred
 connections are not refused because of one slow write. Batches are counted apart: neither keeps the other waiting."""
 
+MAX_KEPT_BATCHES = 16
+"""Batches of a backlog that are written together: what they cost then is little more than what one does."""
+
 LONGEST_JOIN = SECOND
 """No join waits for longer than this; a wall clock that is stepped back must not hold one."""
 
@@ -83,6 +88,18 @@ class _Open:
         """The latest batch, without its bytes: a flush happens at its position."""
 
 
+class _Kept:
+    """What is judged and still to be submitted, besides what the engine has to say of it."""
+
+    __slots__ = ("batches", "more", "rows")
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self.rows: list[tuple[str, list[PositionRow]]] = []
+        """Inputs' names, and the rows of their positions."""
+        self.more: list[Statement] = []
+
+
 class Pipeline:
     """Judges what inputs deliver; the only caller of the engine."""
 
@@ -112,7 +129,10 @@ class Pipeline:
         self._streams: dict[str, _Open] = {}
         self._commits: deque[asyncio.Future[None]] = deque()
         self._batches = 0
-        """Those of the commits that hold a batch."""
+        """Those that are judged and not committed."""
+        self._requests = 0
+        """The same."""
+        self._kept = _Kept()
         self._uncommitted: dict[int, tuple[list[Entry], Mapping[str, Incident]]] = {}
         self._admitted_early: set[int] = set()
         self._held = asyncio.Event()
@@ -156,11 +176,14 @@ class Pipeline:
             decoder = Stream(self._decoding[batch.input], batch.state, batch.around)
             stream = self._streams[batch.stream] = _Open(Detector(decoder, self._matcher), batch)
         detection = stream.detector.judge(batch.data, arrival=batch.arrival, at_end=batch.at_end, final=batch.final)
+        # Nobody waits for a block of a backlog: the next is there already.
+        has_time = bool(batch.data) and not batch.at_end and not batch.final
         with self._deciding():
-            commit = self._judged(batch, detection)
-        if commit is not None:
             self._batches += 1
-            commit.add_done_callback(self._batch_committed)
+            self._kept.batches += 1
+            merely_counted = self._judge(batch, detection)
+            if not (has_time and merely_counted) or self._kept.batches >= MAX_KEPT_BATCHES:
+                self._submit(self._engine.collect())
         if batch.final:
             del self._streams[batch.stream]
         else:
@@ -173,7 +196,7 @@ class Pipeline:
     @property
     def congested(self) -> bool:
         """Whether too much waits to be committed for anything more to be taken."""
-        return len(self._commits) - self._batches >= MAX_UNCOMMITTED_REQUESTS or self._defect is not None
+        return self._requests >= MAX_UNCOMMITTED_REQUESTS or self._defect is not None
 
     def decoding(self, name: str) -> DecodeOptions:
         """Return how an input's bytes are to be read."""
@@ -186,10 +209,14 @@ class Pipeline:
     def decide(self, batch: Batch, detection: Detection) -> asyncio.Future[None]:
         """Decide what was detected. The future is done when that has committed; it never fails."""
         with self._deciding():
-            commit = self._judged(batch, detection)
+            self._judge(batch, detection)
+            commit = self._submit(self._engine.collect())
         if commit is None:
             commit = asyncio.get_running_loop().create_future()
             commit.set_result(None)
+        else:
+            self._requests += 1
+            commit.add_done_callback(self._request_committed)
         return commit
 
     async def run(self) -> None:
@@ -211,10 +238,14 @@ class Pipeline:
                 arrival = self._clock()
                 batch = msgspec.structs.replace(stream.batch, arrival=arrival)
                 with self._deciding():
-                    self._judged(batch, stream.detector.flush(arrival=arrival, at_end=batch.at_end))
+                    self._judge(batch, stream.detector.flush(arrival=arrival, at_end=batch.at_end))
+                    self._submit(self._engine.collect())
 
     async def settled(self) -> None:
         """Wait until everything submitted so far has committed; what others submit meanwhile is not waited for."""
+        if self._defect is None:
+            with self._deciding():
+                self._submit_kept()
         if self._commits:
             await self._commit(self._commits[-1])
 
@@ -223,7 +254,10 @@ class Pipeline:
         now = self._clock()
         with self._deciding():
             changes = self._engine.fall_back(incident.id, channels, note, now)
-            self._submit(updates(incident, channels, note, now) if changes is None else changes)
+            if changes is None:
+                self._submit_kept()
+                changes = updates(incident, channels, note, now)
+            self._submit(changes)
 
     def say(self, incident: Incident, word: Word) -> asyncio.Future[None] | None:
         """Do what a person asks for. `incident`: open, or from the history. None: there was nothing to do."""
@@ -253,17 +287,19 @@ class Pipeline:
     def tell_of_self(self, incident: Incident, action: Action) -> None:
         """Tell of trouble with the daemon itself, recorded or not: it may be just that nothing can be recorded."""
         with self._deciding():
+            self._submit_kept()
             changes = news_of_daemon(incident, action, self._routing, self._clock())
             self._submit(changes, at_once=action is Action.TRIGGER)
 
-    def _batch_committed(self, _: asyncio.Future[None]) -> None:
-        self._batches -= 1
+    def _request_committed(self, _: asyncio.Future[None]) -> None:
+        self._requests -= 1
 
     # ── one transaction ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def _judged(self, batch: Batch, detection: Detection) -> asyncio.Future[None] | None:
+    def _judge(self, batch: Batch, detection: Detection) -> bool:
+        """Decide what was detected, for the next transaction. Return whether it has merely counted."""
         size = len(batch.data) if batch.size is None else batch.size
-        changes = self._engine.advance(
+        merely_counted = self._engine.take_in(
             Step(
                 now=batch.arrival,
                 source=batch.source,
@@ -281,26 +317,38 @@ class Pipeline:
         samples = detection.stats.samples
         quarantine = self._quarantine
         rejected = quarantine.add(batch.input, batch.source, batch.arrival, samples) if samples else []
-        more = for_rejected(rejected, quarantine.gone) if rejected else ()
-        return self._submit(changes, batch.input, batch.positions(detection.consumed), more)
+        if rejected:
+            self._kept.more += for_rejected(rejected, quarantine.gone)
+        self._kept.rows.append((batch.input, batch.positions(detection.consumed)))
+        return merely_counted
+
+    def _submit_kept(self) -> None:
+        """Submit what was kept by itself: before changes that are not the engine's, and would go without its counts."""
+        if self._kept.batches:
+            self._submit(self._engine.collect())
 
     def _submit(
         self,
         changes: Changes,
-        name: str = "",
-        rows: list[PositionRow] | None = None,
         more: Iterable[Statement] = (),
         *,
         at_once: bool = False,
     ) -> asyncio.Future[None] | None:
-        """Submit one transaction; None: there is nothing to write."""
+        """Submit one transaction, with all that was kept for it; None: there is nothing to write.
+
+        `changes` hold what the engine has to say of what was kept.
+        """
+        kept, self._kept = self._kept, _Kept()
+        positions = {row.key: row for _, rows in kept.rows for row in rows}
         entries = [self._entry(intent, changes.subjects[intent.incident]) for intent in changes.intents]
-        statements = [*for_changes(changes), *for_entries(entries), *for_positions(rows or ()), *more]
+        statements = [*for_changes(changes), *for_entries(entries), *for_positions(positions.values())]
+        statements += [*kept.more, *more]
         statements += for_moments(self._last_moment + 1, changes.timeline)
         self._last_moment += len(changes.timeline)
         for event in facts.of_engine(changes.facts):
             self._telemetry.emit(event)
         if not statements:
+            self._batches -= kept.batches
             return None
         commit = self._store.submit(statements)
         self._commits.append(commit)
@@ -310,13 +358,15 @@ class Pipeline:
 
         def done(_: asyncio.Future[None]) -> None:
             self._commits.popleft()
+            self._batches -= kept.batches
             self._uncommitted.pop(number, None)
             late = [entry for entry in entries if entry.id not in self._admitted_early]
             self._admitted_early.difference_update(entry.id for entry in entries)
             with contextlib.suppress(Exception), self._deciding():  # `run` raises it
                 self._admit(late, changes.subjects)
-                if rows:
-                    self.committed(name, rows)
+                for name, rows in kept.rows:
+                    if rows:
+                        self.committed(name, rows)
 
         commit.add_done_callback(done)
         if at_once:

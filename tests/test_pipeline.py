@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -28,9 +28,17 @@ from sidecar.core.position import Consumed, PositionRow
 from sidecar.core.quarantine import Quarantine
 from sidecar.core.routing import Destination, Routing
 from sidecar.core.rule import ResolvePolicy, Rule
+from sidecar.core.state import GroupRow
 from sidecar.core.times import MILLISECOND, SECOND
 from sidecar.inputs.base import Batch
-from sidecar.pipeline import MAX_UNCOMMITTED_BATCHES, MAX_UNCOMMITTED_REQUESTS, BrokenPipelineError, Pipeline
+from sidecar.pipeline import (
+    MAX_KEPT_BATCHES,
+    MAX_UNCOMMITTED_BATCHES,
+    MAX_UNCOMMITTED_REQUESTS,
+    TICK_SECONDS,
+    BrokenPipelineError,
+    Pipeline,
+)
 from sidecar.store.statements import Statement
 from sidecar.telemetry.log import Log
 from sidecar.telemetry.telemetry import Telemetry
@@ -130,6 +138,10 @@ class World:
         return json.dumps({"level": "error", "message": message, **more}) + "\n"
 
 
+def trouble(world: World) -> Incident:
+    return daemon.state_unwritable("disk full", since=world.wall(), now=world.wall(), host="h")
+
+
 def position(consumed: Consumed) -> bytes:
     return msgspec.json.encode({"pending": consumed.pending, "stream": consumed.stream.hex()})
 
@@ -162,6 +174,95 @@ async def test_a_match_that_only_counts_is_in_one_transaction_with_its_position(
     world.reconfigure(msgspec.structs.replace(RULE, threshold=3, window=60 * SECOND))
     await world.pipeline.put(world.batch(world.error()))
     assert world.store.tables() >= {"positions", "groups"}
+
+
+class Counting(World):
+    """Reads a backlog under a rule that needs many matches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reconfigure(msgspec.structs.replace(RULE, threshold=1_000, window=60 * SECOND, group_by=()))
+
+    async def block(self, **more: Any) -> None:
+        await self.pipeline.put(self.batch(self.error(), **{"at_end": False, **more}))
+
+    def counted(self) -> int:
+        """Return how many matches the last transaction has in the window; there must be one at least."""
+        (rows,) = (rows for sql, rows in self.store.submitted[-1] if "INTO groups" in sql)
+        return len(msgspec.msgpack.decode(rows[0][-1], type=GroupRow).live.levels)
+
+
+@pytest.fixture
+async def backlog() -> Counting:
+    made = Counting()
+    await made.store.commit()
+    made.store.submitted.clear()
+    return made
+
+
+async def test_blocks_of_a_backlog_that_merely_count_are_written_together(backlog: Counting) -> None:
+    for number in range(MAX_KEPT_BATCHES - 1):
+        await backlog.block(key=f"k{number % 2}")
+    assert backlog.store.submitted == []
+    await backlog.block(key="k1")
+    assert len(backlog.store.submitted) == 1
+    assert backlog.counted() == MAX_KEPT_BATCHES
+    (rows,) = (rows for sql, rows in backlog.store.submitted[-1] if "INTO positions" in sql)
+    assert [key for key, _ in rows] == ["k0", "k1"]
+    await backlog.store.commit()
+    assert len(backlog.events) == MAX_KEPT_BATCHES
+
+
+@pytest.mark.parametrize("more", [{"at_end": True}, {"final": True}, {"data": ""}])
+async def test_what_somebody_may_wait_for_takes_along_what_was_kept(backlog: Counting, more: dict[str, Any]) -> None:
+    await backlog.block()
+    await backlog.pipeline.put(backlog.batch(**{"at_end": False, "data": backlog.error(), **more}))
+    assert len(backlog.store.submitted) == 1
+    assert backlog.counted() == (1 if more == {"data": ""} else 2)
+
+
+async def test_what_was_kept_is_committed_within_a_second(backlog: Counting) -> None:
+    async with running(backlog.pipeline):
+        await backlog.block()
+        await asyncio.sleep(1.01 * TICK_SECONDS)
+        assert backlog.counted() == 1
+        await backlog.store.commit()
+        assert backlog.events == [("in", ["k"])]
+
+
+async def test_a_block_that_opens_an_incident_is_submitted_at_once(backlog: Counting) -> None:
+    backlog.reconfigure(RULE)
+    backlog.store.submitted.clear()
+    await backlog.block()
+    assert backlog.store.tables() >= {"positions", "incidents", "outbox"}
+
+
+@pytest.mark.parametrize(
+    "tell",
+    [
+        lambda world: world.pipeline.tell_of_self(trouble(world), Action.TRIGGER),
+        lambda world: world.pipeline.tell_others(trouble(world), ("chat",), "note"),
+    ],
+)
+async def test_what_is_told_of_no_open_incident_parts_no_position_from_what_was_counted_up_to_it(
+    backlog: Counting, tell: Callable[[World], None]
+) -> None:
+    await backlog.block()
+    tell(backlog)
+    assert [tables & {"positions", "groups"} for tables in map(backlog.store.tables, (0, 1))] == [
+        {"positions", "groups"},
+        set(),
+    ]
+
+
+async def test_blocks_that_are_kept_count_as_uncommitted(backlog: Counting) -> None:
+    for _ in range(MAX_UNCOMMITTED_BATCHES):
+        await backlog.block()
+    blocked = asyncio.create_task(backlog.block())
+    await asyncio.sleep(0)
+    assert not blocked.done()
+    await backlog.store.commit(1)
+    await blocked
 
 
 async def test_rejected_records_are_in_their_batch_s_transaction_and_cost_nothing_where_there_are_none(
@@ -377,7 +478,7 @@ async def test_what_goes_wrong_with_bytes_concerns_their_input_only(
     assert world.events.count(("chat", "trigger")) == 1
 
 
-@pytest.mark.parametrize("where", ["advance", "admit", "tick"])
+@pytest.mark.parametrize("where", ["take_in", "admit", "tick"])
 async def test_after_a_defect_in_a_decision_nothing_is_decided_any_more(
     world: World, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
@@ -388,7 +489,7 @@ async def test_after_a_defect_in_a_decision_nothing_is_decided_any_more(
             await world.store.commit()
         else:
             monkeypatch.setattr(world.engine, where, raising)
-            if where == "advance":
+            if where == "take_in":
                 with pytest.raises(KeyError):
                     await world.pipeline.put(world.batch(world.error()))
         await asyncio.wait({task})

@@ -10,7 +10,7 @@ told what, when nobody is, who is told next, when an incident closes and what pe
 
 Invariants
 - Time comes first: timers due before a match's time fire before the match is judged.
-- Every call returns its whole effect.
+- Every call returns its whole effect, with what was taken in before it.
 """
 
 from __future__ import annotations
@@ -75,6 +75,18 @@ class Engine:
 
     def advance(self, step: Step) -> Changes:
         """Judge one batch."""
+        self.take_in(step)
+        return self._ledger.collect()
+
+    def collect(self) -> Changes:
+        """Return the effect of what was taken in and not returned yet."""
+        return self._ledger.collect()
+
+    def take_in(self, step: Step) -> bool:
+        """Judge one batch, and leave its effect to the next call that returns one.
+
+        Return whether it has merely counted: nothing has opened or closed, and nobody is to be told anything.
+        """
         now, name, ledger = step.now, step.source, self._ledger
         fire, judge, rules = self._closing.fire, self._judging.judge, ledger.rules
         source = ledger.sources.setdefault(name, SourceRow(clock=0))
@@ -103,7 +115,7 @@ class Engine:
             source.clock = max(source.clock, step.clock)
         ledger.mark_source(name, source)
         ledger.sweep(now, MINUTE)
-        return ledger.collect()
+        return not (ledger.changes.timeline or ledger.changes.intents)
 
     def tick(self, now: int, idle: Callable[[str], bool]) -> Changes | None:
         """Let the wall clock pass for sources that have nothing left to read. None: nothing was due."""

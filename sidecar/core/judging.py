@@ -31,9 +31,7 @@ from sidecar.core.window import Counted, Run, Window
 class Judging:
     """Applies matches to windows and incidents."""
 
-    def __init__(
-        self, ledger: Ledger, telling: Telling, closing: Closing, storms: Storms, skimming: Skimming
-    ) -> None:
+    def __init__(self, ledger: Ledger, telling: Telling, closing: Closing, storms: Storms, skimming: Skimming) -> None:
         self._ledger = ledger
         self._skimming = skimming
         self._telling = telling
