@@ -91,13 +91,16 @@ class _Open:
 class _Kept:
     """What is judged and still to be submitted, besides what the engine has to say of it."""
 
-    __slots__ = ("batches", "more", "rows")
+    __slots__ = ("batches", "commit", "more", "requests", "rows")
 
     def __init__(self) -> None:
         self.batches = 0
-        self.rows: list[tuple[str, list[PositionRow]]] = []
-        """Inputs' names, and the rows of their positions."""
+        self.requests = 0
+        self.rows: dict[str, list[PositionRow]] = {}
+        """Rows of positions by the names of their inputs."""
         self.more: list[Statement] = []
+        self.commit: asyncio.Future[None] | None = None
+        """Done when it has committed, if requests wait for that."""
 
 
 class Pipeline:
@@ -207,17 +210,19 @@ class Pipeline:
         return Detector(stream, self._matcher)
 
     def decide(self, batch: Batch, detection: Detection) -> asyncio.Future[None]:
-        """Decide what was detected. The future is done when that has committed; it never fails."""
+        """Decide what was detected. The future is done when that has committed; it never fails.
+
+        What comes in one turn of the event loop is submitted together.
+        """
+        kept, loop = self._kept, asyncio.get_running_loop()
         with self._deciding():
-            self._judge(batch, detection)
-            commit = self._submit(self._engine.collect())
-        if commit is None:
-            commit = asyncio.get_running_loop().create_future()
-            commit.set_result(None)
-        else:
+            kept.requests += 1
             self._requests += 1
-            commit.add_done_callback(self._request_committed)
-        return commit
+            self._judge(batch, detection)
+        if kept.commit is None:
+            kept.commit = loop.create_future()
+            loop.call_soon(self._submit_requests)
+        return kept.commit
 
     async def run(self) -> None:
         """Let time pass: end joins that got no continuation, and show the engine the clock. Until cancelled.
@@ -291,8 +296,10 @@ class Pipeline:
             changes = news_of_daemon(incident, action, self._routing, self._clock())
             self._submit(changes, at_once=action is Action.TRIGGER)
 
-    def _request_committed(self, _: asyncio.Future[None]) -> None:
-        self._requests -= 1
+    def _submit_requests(self) -> None:
+        if self._kept.requests:
+            with contextlib.suppress(Exception), self._deciding():  # `run` raises it
+                self._submit(self._engine.collect())
 
     # ── one transaction ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -319,12 +326,12 @@ class Pipeline:
         rejected = quarantine.add(batch.input, batch.source, batch.arrival, samples) if samples else []
         if rejected:
             self._kept.more += for_rejected(rejected, quarantine.gone)
-        self._kept.rows.append((batch.input, batch.positions(detection.consumed)))
+        self._kept.rows.setdefault(batch.input, []).extend(batch.positions(detection.consumed))
         return merely_counted
 
     def _submit_kept(self) -> None:
         """Submit what was kept by itself: before changes that are not the engine's, and would go without its counts."""
-        if self._kept.batches:
+        if self._kept.batches or self._kept.requests:
             self._submit(self._engine.collect())
 
     def _submit(
@@ -339,7 +346,7 @@ class Pipeline:
         `changes` hold what the engine has to say of what was kept.
         """
         kept, self._kept = self._kept, _Kept()
-        positions = {row.key: row for _, rows in kept.rows for row in rows}
+        positions = {row.key: row for rows in kept.rows.values() for row in rows}
         entries = [self._entry(intent, changes.subjects[intent.incident]) for intent in changes.intents]
         statements = [*for_changes(changes), *for_entries(entries), *for_positions(positions.values())]
         statements += [*kept.more, *more]
@@ -348,7 +355,7 @@ class Pipeline:
         for event in facts.of_engine(changes.facts):
             self._telemetry.emit(event)
         if not statements:
-            self._batches -= kept.batches
+            self._settle(kept)
             return None
         commit = self._store.submit(statements)
         self._commits.append(commit)
@@ -358,20 +365,27 @@ class Pipeline:
 
         def done(_: asyncio.Future[None]) -> None:
             self._commits.popleft()
-            self._batches -= kept.batches
             self._uncommitted.pop(number, None)
             late = [entry for entry in entries if entry.id not in self._admitted_early]
             self._admitted_early.difference_update(entry.id for entry in entries)
             with contextlib.suppress(Exception), self._deciding():  # `run` raises it
                 self._admit(late, changes.subjects)
-                for name, rows in kept.rows:
+                for name, rows in kept.rows.items():
                     if rows:
                         self.committed(name, rows)
+            self._settle(kept)
 
         commit.add_done_callback(done)
         if at_once:
             self._admit_early(entries, changes.subjects)
         return commit
+
+    def _settle(self, kept: _Kept) -> None:
+        """Note that nothing of this is uncommitted any more."""
+        self._batches -= kept.batches
+        self._requests -= kept.requests
+        if kept.commit is not None and not kept.commit.done():
+            kept.commit.set_result(None)
 
     def _admit_early(self, entries: list[Entry], incidents: Mapping[str, Incident]) -> None:
         fresh = [entry for entry in entries if entry.id not in self._admitted_early]

@@ -19,6 +19,7 @@ from sidecar.config.ruleset import Ruleset
 from sidecar.core import daemon
 from sidecar.core.advance import Engine
 from sidecar.core.decode.base import DecodeOptions, StreamStats
+from sidecar.core.decode.stream import Stream
 from sidecar.core.detect import Detection
 from sidecar.core.incidents import Incident
 from sidecar.core.levels import Level
@@ -210,7 +211,8 @@ async def test_blocks_of_a_backlog_that_merely_count_are_written_together(backlo
     (rows,) = (rows for sql, rows in backlog.store.submitted[-1] if "INTO positions" in sql)
     assert [key for key, _ in rows] == ["k0", "k1"]
     await backlog.store.commit()
-    assert len(backlog.events) == MAX_KEPT_BATCHES
+    ((name, keys),) = backlog.events
+    assert (name, len(keys)) == ("in", MAX_KEPT_BATCHES)
 
 
 @pytest.mark.parametrize("more", [{"at_end": True}, {"final": True}, {"data": ""}])
@@ -340,6 +342,24 @@ async def test_requests_and_batches_wait_for_their_own_kind_only(world: World) -
     for _ in range(MAX_UNCOMMITTED_BATCHES):
         await world.pipeline.put(world.batch(world.error()))
     assert not world.pipeline.congested
+
+
+async def test_requests_of_one_turn_of_the_loop_are_in_one_transaction(world: World) -> None:
+    def request(message: str) -> asyncio.Future[None]:
+        detector = world.pipeline.detector(Stream(DecodeOptions(format="json")))
+        detection = detector.judge(world.error(message).encode(), arrival=world.wall(), at_end=False)
+        return world.pipeline.decide(world.batch(at_end=False, key=message), detection)
+
+    first = [request("a"), request("b")]
+    await asyncio.sleep(0)
+    second = request("c")
+    await asyncio.sleep(0)
+    assert [len(rows) for one in world.store.submitted for sql, rows in one if "INTO positions" in sql] == [2, 1]
+    await world.store.commit(1)
+    assert [future.done() for future in (*first, second)] == [True, True, False]
+    await world.store.commit(1)
+    assert second.done()
+    assert [keys for name, keys in world.events if name == "in"] == [["a", "b"], ["c"]]
 
 
 async def test_a_batch_without_anything_to_record_waits_for_nothing(world: World) -> None:

@@ -24,8 +24,21 @@ class Clock:
                 await asyncio.sleep(0)
 
 
+async def grown(clock: Clock) -> Pace:
+    """Return the pace of an input whose blocks took next to nothing."""
+    pace = Pace()
+    while pace.bytes < BLOCK_BYTES:
+        await clock.block(pace, 0)
+    return pace
+
+
+async def test_the_first_block_is_small_whatever_its_lines_will_cost() -> None:
+    assert Pace().bytes == FEWEST_BYTES
+
+
 async def test_blocks_shrink_while_they_take_long_and_grow_again_to_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, pace, sizes = Clock(monkeypatch), Pace(), []
+    clock = Clock(monkeypatch)
+    pace, sizes = await grown(clock), []
     for seconds in [2 * LONGEST_HOLD] * 6 + [LONGEST_HOLD / 2] + [LONGEST_HOLD / 4] * 6:
         await clock.block(pace, seconds)
         sizes.append(pace.bytes)
@@ -35,13 +48,15 @@ async def test_blocks_shrink_while_they_take_long_and_grow_again_to_the_most(mon
 
 
 async def test_a_wait_for_the_disk_says_nothing_about_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, pace = Clock(monkeypatch), Pace()
+    clock = Clock(monkeypatch)
+    pace = await grown(clock)
     await clock.block(pace, 10, waits=True)
     assert pace.bytes == BLOCK_BYTES
 
 
 async def test_a_few_new_lines_say_nothing_about_whole_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, pace = Clock(monkeypatch), Pace()
+    clock = Clock(monkeypatch)
+    pace = await grown(clock)
     await clock.block(pace, 1)
     await clock.block(pace, 0, size=100)
     assert pace.bytes == BLOCK_BYTES // 2

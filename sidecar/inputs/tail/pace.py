@@ -3,7 +3,7 @@
 A block is judged in one go, and nothing else happens meanwhile: no live file is read, and a page that is on its way
 needs the event loop half a dozen times. A block of lines that nobody looks for takes a fraction of a millisecond, one
 in which every line matches a hundred times that. So the next block is half as large after one that held the loop for
-too long, and larger again when that took little.
+too long, and larger again when that took little. The first is the smallest: what lines cost is not known before.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Pace:
 
     def __init__(self, longest_hold: float = LONGEST_HOLD) -> None:
         self._longest_hold = longest_hold
-        self.bytes = BLOCK_BYTES
+        self.bytes = FEWEST_BYTES
         """The size of the next block."""
 
     @contextmanager
