@@ -184,8 +184,8 @@ class Pipeline:
         with self._deciding():
             self._batches += 1
             self._kept.batches += 1
-            merely_counted = self._judge(batch, detection)
-            if not (has_time and merely_counted) or self._kept.batches >= MAX_KEPT_BATCHES:
+            can_wait = self._judge(batch, detection)
+            if not (has_time and can_wait) or self._kept.batches >= MAX_KEPT_BATCHES:
                 self._submit(self._engine.collect())
         if batch.final:
             del self._streams[batch.stream]
@@ -304,9 +304,9 @@ class Pipeline:
     # ── one transaction ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _judge(self, batch: Batch, detection: Detection) -> bool:
-        """Decide what was detected, for the next transaction. Return whether it has merely counted."""
+        """Decide what was detected, for the next transaction. Return whether that can wait for more."""
         size = len(batch.data) if batch.size is None else batch.size
-        merely_counted = self._engine.take_in(
+        can_wait = self._engine.take_in(
             Step(
                 now=batch.arrival,
                 source=batch.source,
@@ -327,7 +327,7 @@ class Pipeline:
         if rejected:
             self._kept.more += for_rejected(rejected, quarantine.gone)
         self._kept.rows.setdefault(batch.input, []).extend(batch.positions(detection.consumed))
-        return merely_counted
+        return can_wait
 
     def _submit_kept(self) -> None:
         """Submit what was kept by itself: before changes that are not the engine's, and would go without its counts."""

@@ -215,6 +215,15 @@ async def test_blocks_of_a_backlog_that_merely_count_are_written_together(backlo
     assert (name, len(keys)) == ("in", MAX_KEPT_BATCHES)
 
 
+async def test_blocks_that_change_many_groups_are_not_kept_for_long(backlog: Counting) -> None:
+    backlog.reconfigure(msgspec.structs.replace(RULE, threshold=1_000, window=60 * SECOND))
+    backlog.store.submitted.clear()
+    await backlog.pipeline.put(backlog.batch("".join(backlog.error(f"m{n}") for n in range(600)), at_end=False))
+    assert backlog.store.submitted == []
+    await backlog.pipeline.put(backlog.batch("".join(backlog.error(f"n{n}") for n in range(600)), at_end=False))
+    assert len(backlog.store.submitted) == 1
+
+
 @pytest.mark.parametrize("more", [{"at_end": True}, {"final": True}, {"data": ""}])
 async def test_what_somebody_may_wait_for_takes_along_what_was_kept(backlog: Counting, more: dict[str, Any]) -> None:
     await backlog.block()

@@ -39,6 +39,9 @@ from sidecar.core.telling import Telling
 from sidecar.core.times import MINUTE
 from sidecar.core.watches import Reminding, Unhushing
 
+MUCH = 1_000
+"""Groups and incidents that have changed and are still to be encoded: a megabyte or two, and a few milliseconds."""
+
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One batch, judged: what `detect` made of it."""
@@ -85,7 +88,7 @@ class Engine:
     def take_in(self, step: Step) -> bool:
         """Judge one batch, and leave its effect to the next call that returns one.
 
-        Return whether it has merely counted: nothing has opened or closed, and nobody is to be told anything.
+        Return whether that can wait: nothing has opened or closed, nobody is to be told anything, and not much changed.
         """
         now, name, ledger = step.now, step.source, self._ledger
         fire, judge, rules = self._closing.fire, self._judging.judge, ledger.rules
@@ -115,7 +118,7 @@ class Engine:
             source.clock = max(source.clock, step.clock)
         ledger.mark_source(name, source)
         ledger.sweep(now, MINUTE)
-        return not (ledger.changes.timeline or ledger.changes.intents)
+        return not (ledger.changes.timeline or ledger.changes.intents) and ledger.changed < MUCH
 
     def tick(self, now: int, idle: Callable[[str], bool]) -> Changes | None:
         """Let the wall clock pass for sources that have nothing left to read. None: nothing was due."""

@@ -25,7 +25,7 @@ from sidecar.core.storms import Storms
 from sidecar.core.telling import Telling
 from sidecar.core.timeline import Moment, What
 from sidecar.core.times import SECOND
-from sidecar.core.window import Counted, Run, Window
+from sidecar.core.window import Counted, Run
 
 
 class Judging:
@@ -60,7 +60,7 @@ class Judging:
             run = Run(match.time, match.time, match.level, name)
         else:
             if window is None:
-                window = state.windows[key] = Window()
+                window = state.begin(key)
             counted, run = window.add(match.time, match.level, name, state.span)
             if counted is Counted.TOO_LATE:
                 facts.discarded[match.rule, DiscardReason.TOO_LATE] += 1

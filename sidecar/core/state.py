@@ -42,7 +42,7 @@ class GroupRow(msgspec.Struct, frozen=True):
 
     def window(self) -> Window:
         """Rebuild the window."""
-        return Window(Ring(self.live), None if self.late is None else Ring(self.late))
+        return Window.of(Ring(self.live), None if self.late is None else Ring(self.late))
 
 
 class RuleRow(msgspec.Struct):
