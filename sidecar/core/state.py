@@ -38,7 +38,7 @@ class GroupRow(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, window: Window) -> GroupRow:
         """Return the row of a window as it is now."""
-        return cls(window.live.row(), None if window.late is None else window.late.row())
+        return cls(*window.rows())
 
     def window(self) -> Window:
         """Rebuild the window."""

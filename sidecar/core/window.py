@@ -17,6 +17,7 @@ Invariants
 from __future__ import annotations
 
 import enum
+import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
@@ -208,6 +209,13 @@ class Window(msgspec.Struct, gc=False):
         if isinstance(held, Ring):
             return held
         return Ring() if held is None else Ring.of(held, self.level, self.source)
+
+    def rows(self) -> tuple[RingRow, RingRow | None]:
+        """Return what to store of the live and of the late ring."""
+        held, late = self.held, None if self.late is None else self.late.row()
+        if isinstance(held, int):
+            return RingRow(self.source, held.to_bytes(8, sys.byteorder, signed=True), bytes((self.level,))), late
+        return self.live.row(), late
 
     def add(self, time: int, level: Level, source: str, span: Span) -> tuple[Counted, Run | None]:
         """Count a match; with a breach comes the run of N that breached."""
