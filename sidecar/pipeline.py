@@ -21,7 +21,7 @@ from typing import Protocol
 import msgspec
 
 from sidecar.config.ruleset import Ruleset
-from sidecar.core.advance import Engine, Step
+from sidecar.core.advance import AT_ONCE, Engine, Step
 from sidecar.core.decode.base import DecodeOptions
 from sidecar.core.decode.stream import Stream
 from sidecar.core.detect import ByteStream, Detection, Detector
@@ -66,6 +66,9 @@ TICK_SECONDS = 1.0
 """How often the wall clock is shown to the engine: incidents resolve and quiet sources are noticed this precisely."""
 
 
+_OVER = object()
+
+
 class BrokenPipelineError(Exception):
     """Nothing can be decided any more: an earlier decision met a defect."""
 
@@ -91,7 +94,7 @@ class _Open:
 class _Kept:
     """What is judged and still to be submitted, besides what the engine has to say of it."""
 
-    __slots__ = ("batches", "commit", "more", "requests", "rows")
+    __slots__ = ("batches", "commit", "more", "requests", "rows", "slow")
 
     def __init__(self) -> None:
         self.batches = 0
@@ -101,6 +104,8 @@ class _Kept:
         self.more: list[Statement] = []
         self.commit: asyncio.Future[None] | None = None
         """Done when it has committed, if requests wait for that."""
+        self.slow: list[asyncio.Future[None]] = []
+        """The same, of large requests."""
 
 
 class Pipeline:
@@ -136,6 +141,11 @@ class Pipeline:
         self._requests = 0
         """The same."""
         self._kept = _Kept()
+        self._slow: set[asyncio.Task[None]] = set()
+        """Large requests that are being decided."""
+        self._one_by_one = asyncio.Lock()
+        self._slow_commit: asyncio.Future[None] | None = None
+        """That of the latest that is decided."""
         self._uncommitted: dict[int, tuple[list[Entry], Mapping[str, Incident]]] = {}
         self._admitted_early: set[int] = set()
         self._held = asyncio.Event()
@@ -212,9 +222,16 @@ class Pipeline:
     def decide(self, batch: Batch, detection: Detection) -> asyncio.Future[None]:
         """Decide what was detected. The future is done when that has committed; it never fails.
 
-        What comes in one turn of the event loop is submitted together.
+        What comes in one turn of the event loop is submitted together. A large request is decided bit by bit, see
+        `all_decided`; whatever is decided meanwhile commits with it.
         """
         kept, loop = self._kept, asyncio.get_running_loop()
+        if len(detection.matches) > AT_ONCE:
+            commit: asyncio.Future[None] = loop.create_future()
+            task = loop.create_task(self._decide_slowly(batch, detection, commit))
+            self._slow.add(task)
+            task.add_done_callback(self._slow.discard)
+            return commit
         with self._deciding():
             kept.requests += 1
             self._requests += 1
@@ -223,6 +240,11 @@ class Pipeline:
             kept.commit = loop.create_future()
             loop.call_soon(self._submit_requests)
         return kept.commit
+
+    async def all_decided(self) -> None:
+        """Wait until every large request is decided, and its records are held no longer."""
+        while self._slow:
+            await asyncio.wait(self._slow)
 
     async def run(self) -> None:
         """Let time pass: end joins that got no continuation, and show the engine the clock. Until cancelled.
@@ -296,6 +318,31 @@ class Pipeline:
             changes = news_of_daemon(incident, action, self._routing, self._clock())
             self._submit(changes, at_once=action is Action.TRIGGER)
 
+    async def _decide_slowly(self, batch: Batch, detection: Detection, commit: asyncio.Future[None]) -> None:
+        """Decide a large request without keeping others waiting.
+
+        Cut short, it leaves the store held: nothing of it, and nothing that was decided meanwhile, is ever committed.
+        """
+        async with self._one_by_one:
+            if self._slow_commit is not None:  # else one after the other could hold the store forever
+                await asyncio.shield(self._slow_commit)
+            self._store.hold()
+            with contextlib.suppress(Exception):  # `run` raises it
+                steps = self._engine.take_in_slowly(_step(batch, detection))
+                more = True
+                while more:
+                    with self._deciding():
+                        more = next(steps, _OVER) is not _OVER
+                    await asyncio.sleep(0)
+                with self._deciding():
+                    self._note(batch, detection)
+                    self._kept.requests += 1
+                    self._requests += 1
+                    self._kept.slow.append(commit)
+                    self._submit(self._engine.collect())
+                self._store.release()
+                self._slow_commit = commit
+
     def _submit_requests(self) -> None:
         if self._kept.requests:
             with contextlib.suppress(Exception), self._deciding():  # `run` raises it
@@ -305,17 +352,13 @@ class Pipeline:
 
     def _judge(self, batch: Batch, detection: Detection) -> bool:
         """Decide what was detected, for the next transaction. Return whether that can wait for more."""
-        size = len(batch.data) if batch.size is None else batch.size
-        can_wait = self._engine.take_in(
-            Step(
-                now=batch.arrival,
-                source=batch.source,
-                clock=detection.clock,
-                got_bytes=size > 0,
-                matches=detection.matches,
-            )
-        )
-        for event in facts.of_decoding(batch.input, size, detection.stats):
+        can_wait = self._engine.take_in(_step(batch, detection))
+        self._note(batch, detection)
+        return can_wait
+
+    def _note(self, batch: Batch, detection: Detection) -> None:
+        """Keep for the next transaction what belongs to a batch besides its matches, and count what was read."""
+        for event in facts.of_decoding(batch.input, _size(batch), detection.stats):
             self._telemetry.emit(event)
         if detection.zone_offset is not None:
             minutes = self._zones.setdefault(batch.input, ZoneWatch()).observe(detection.zone_offset)
@@ -327,7 +370,6 @@ class Pipeline:
         if rejected:
             self._kept.more += for_rejected(rejected, quarantine.gone)
         self._kept.rows.setdefault(batch.input, []).extend(batch.positions(detection.consumed))
-        return can_wait
 
     def _submit_kept(self) -> None:
         """Submit what was kept by itself: before changes that are not the engine's, and would go without its counts."""
@@ -384,8 +426,9 @@ class Pipeline:
         """Note that nothing of this is uncommitted any more."""
         self._batches -= kept.batches
         self._requests -= kept.requests
-        if kept.commit is not None and not kept.commit.done():
-            kept.commit.set_result(None)
+        for commit in (kept.commit, *kept.slow):
+            if commit is not None and not commit.done():
+                commit.set_result(None)
 
     def _admit_early(self, entries: list[Entry], incidents: Mapping[str, Incident]) -> None:
         fresh = [entry for entry in entries if entry.id not in self._admitted_early]
@@ -447,3 +490,17 @@ class Pipeline:
             else:
                 self._held.clear()
                 await self._held.wait()
+
+
+def _size(batch: Batch) -> int:
+    return len(batch.data) if batch.size is None else batch.size
+
+
+def _step(batch: Batch, detection: Detection) -> Step:
+    return Step(
+        now=batch.arrival,
+        source=batch.source,
+        clock=detection.clock,
+        got_bytes=_size(batch) > 0,
+        matches=detection.matches,
+    )

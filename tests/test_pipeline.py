@@ -17,7 +17,7 @@ import pytest
 
 from sidecar.config.ruleset import Ruleset
 from sidecar.core import daemon
-from sidecar.core.advance import Engine
+from sidecar.core.advance import AT_ONCE, Engine
 from sidecar.core.decode.base import DecodeOptions, StreamStats
 from sidecar.core.decode.stream import Stream
 from sidecar.core.detect import Detection
@@ -64,6 +64,16 @@ class FakeStore:
         self.submitted: list[list[Statement]] = []
         self._waiting: list[asyncio.Future[None]] = []
         self.commits_at_once = False
+        self.held = 0
+        self.released: list[int] = []
+        """How much had been submitted at each release."""
+
+    def hold(self) -> None:
+        self.held += 1
+
+    def release(self) -> None:
+        self.held -= 1
+        self.released.append(len(self.submitted))
 
     def submit(self, statements: Iterable[Statement]) -> asyncio.Future[None]:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -369,6 +379,63 @@ async def test_requests_of_one_turn_of_the_loop_are_in_one_transaction(world: Wo
     await world.store.commit(1)
     assert second.done()
     assert [keys for name, keys in world.events if name == "in"] == [["a", "b"], ["c"]]
+
+
+def large_request(world: World, count: int = 3 * AT_ONCE) -> asyncio.Future[None]:
+    detector = world.pipeline.detector(Stream(DecodeOptions(format="json")))
+    detection = detector.judge(world.error("many").encode() * count, arrival=world.wall(), at_end=False)
+    return world.pipeline.decide(world.batch(at_end=False, key="large", stream="large"), detection)
+
+
+def told(world: World, statements: list[Statement]) -> set[str]:
+    """Return the positions in a transaction."""
+    return {key for sql, rows in statements if "INTO positions" in sql for key, _ in rows}
+
+
+async def test_while_a_large_request_is_decided_others_go_on_and_commit_with_it(world: World) -> None:
+    done = large_request(world)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert world.store.held
+    await world.pipeline.put(world.batch(world.error("other"), key="other"))
+    assert world.store.held
+    await world.pipeline.all_decided()
+    assert [told(world, one) for one in world.store.submitted] == [{"other"}, {"large"}]
+    assert (world.store.held, world.store.released) == (0, [2])
+    assert not done.done()
+    await world.store.commit()
+    assert done.done()
+    ((incident, count),) = ((one.group, one.count) for one in world.engine.open_incidents() if one.group == ("many",))
+    assert (incident, count) == (("many",), 3 * AT_ONCE)
+
+
+async def test_large_requests_do_not_hold_the_store_one_after_the_other(world: World) -> None:
+    first, second = large_request(world), large_request(world)
+    while not world.store.released:
+        await asyncio.sleep(0)
+    await asyncio.sleep(1)
+    assert world.store.held == 0
+    await world.store.commit()
+    assert first.done()
+    await world.pipeline.all_decided()
+    await world.store.commit()
+    assert second.done()
+
+
+async def test_a_large_request_that_meets_a_defect_is_never_committed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(world.pipeline) as task:
+        done = large_request(world)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        monkeypatch.setattr("sidecar.core.judging.Judging.judge", raising)
+        monkeypatch.setattr("sidecar.core.skimming.Skimming.skim", raising)
+        await asyncio.wait({task})
+        assert isinstance(task.exception(), BaseExceptionGroup)
+    assert world.store.held
+    assert world.store.submitted == []
+    assert not done.done()
 
 
 async def test_a_batch_without_anything_to_record_waits_for_nothing(world: World) -> None:

@@ -16,6 +16,7 @@ Invariants
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import islice
 
 import msgspec
 
@@ -41,6 +42,9 @@ from sidecar.core.watches import Reminding, Unhushing
 
 MUCH = 1_000
 """Groups and incidents that have changed and are still to be encoded: a megabyte or two, and a few milliseconds."""
+
+AT_ONCE = 2_000
+"""Matches judged in one go: a few milliseconds."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,35 +94,33 @@ class Engine:
 
         Return whether that can wait: nothing has opened or closed, nobody is to be told anything, and not much changed.
         """
+        for _ in self.take_in_slowly(step):
+            pass
+        changes = self._ledger.changes
+        return not (changes.timeline or changes.intents) and self._ledger.changed < MUCH
+
+    def take_in_slowly(self, step: Step) -> Iterator[None]:
+        """Judge one batch, and stop after every `AT_ONCE` matches for whatever else there is to do.
+
+        What others are told of the engine meanwhile holds part of the batch: it must not be written without the rest.
+        """
         now, name, ledger = step.now, step.source, self._ledger
-        fire, judge, rules = self._closing.fire, self._judging.judge, ledger.rules
-        source = ledger.sources.setdefault(name, SourceRow(clock=0))
-        ledger.mark_source(name, source)  # before any sweep, which forgets what nothing refers to
+        source = self._source(name)
         if step.got_bytes:
             source.seq += 1
             self._closing.heard_of(name)
-        fire(WALL, now, now)
-        soonest, skim, forget = self._closing.timers.soonest, self._skimming.skim, self._skimming.forget
-        due = soonest(name)
+        self._closing.fire(WALL, now, now)
         numbered = enumerate(step.matches)
-        while (found := skim(numbered, due, name, source)) is not None:
-            number, match = found
-            if match.rule in rules:
-                if due is not None and due < match.time:
-                    forget()
-                    fire(name, match.time, now)
-                if match.clearing:
-                    self._judging.clear(match, now)
-                elif (opened := judge(match, name, source, now)) is not None:
-                    add_earlier(opened, match, step.matches, number)
-                due = soonest(name)
-        forget()
+        for _ in range(AT_ONCE, len(step.matches), AT_ONCE):
+            self._judge(islice(numbered, AT_ONCE), step, source)
+            yield
+            source = self._source(name)
+        self._judge(numbered, step, source)
         if step.clock is not None:
-            fire(name, step.clock, now)
+            self._closing.fire(name, step.clock, now)
             source.clock = max(source.clock, step.clock)
         ledger.mark_source(name, source)
         ledger.sweep(now, MINUTE)
-        return not (ledger.changes.timeline or ledger.changes.intents) and ledger.changed < MUCH
 
     def tick(self, now: int, idle: Callable[[str], bool]) -> Changes | None:
         """Let the wall clock pass for sources that have nothing left to read. None: nothing was due."""
@@ -218,6 +220,30 @@ class Engine:
     def snapshot(self) -> Snapshot:
         """Return the whole state as rows: what the store must hold."""
         return self._ledger.snapshot()
+
+    def _source(self, name: str) -> SourceRow:
+        """Return a source, known or new, that no sweep forgets now although nothing refers to it yet."""
+        source = self._ledger.sources.setdefault(name, SourceRow(clock=0))
+        self._ledger.mark_source(name, source)
+        return source
+
+    def _judge(self, numbered: Iterator[tuple[int, Match]], step: Step, source: SourceRow) -> None:
+        """Judge matches of a batch, which come with their numbers in it."""
+        now, name, rules = step.now, step.source, self._ledger.rules
+        soonest, skim, forget = self._closing.timers.soonest, self._skimming.skim, self._skimming.forget
+        due = soonest(name)
+        while (found := skim(numbered, due, name, source)) is not None:
+            number, match = found
+            if match.rule in rules:
+                if due is not None and due < match.time:
+                    forget()
+                    self._closing.fire(name, match.time, now)
+                if match.clearing:
+                    self._judging.clear(match, now)
+                elif (opened := self._judging.judge(match, name, source, now)) is not None:
+                    add_earlier(opened, match, step.matches, number)
+                due = soonest(name)
+        forget()
 
     def _taken_over(self, rule: Rule, state: RuleState | None) -> RuleState:
         """Return a rule's state under new settings: what was counted otherwise is counted no more."""

@@ -313,6 +313,7 @@ class HttpListener:
                     body.torn(read.arrival)
                     read.gather(detector.judge(b"", arrival=read.arrival, at_end=False))  # what was just counted
                 name, note, decided = self._conclude(sink, body, digest.name(), source, read, stranger=stranger)
+                await sink.all_decided()
         if decided is None:
             return name, self._doubts.find(name) or note
         try:
