@@ -39,12 +39,12 @@ async def test_the_first_block_is_small_whatever_its_lines_will_cost() -> None:
 async def test_blocks_shrink_while_they_take_long_and_grow_again_to_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     pace, sizes = await grown(clock), []
-    for seconds in [2 * LONGEST_HOLD] * 6 + [LONGEST_HOLD / 2] + [LONGEST_HOLD / 4] * 6:
+    for seconds in [2 * LONGEST_HOLD] * 6 + [LONGEST_HOLD / 2] + [LONGEST_HOLD / 4] * 8:
         await clock.block(pace, seconds)
         sizes.append(pace.bytes)
-    halves = [BLOCK_BYTES >> n for n in (1, 2, 3, 4)]
+    halves = [BLOCK_BYTES >> n for n in (1, 2, 3, 4, 5, 6)]
     assert halves[-1] == FEWEST_BYTES
-    assert sizes == [*halves, FEWEST_BYTES, FEWEST_BYTES, FEWEST_BYTES, *halves[-2::-1], *[BLOCK_BYTES] * 3]
+    assert sizes == [*halves, FEWEST_BYTES, *halves[-2::-1], *[BLOCK_BYTES] * 3]
 
 
 async def test_a_wait_for_the_disk_says_nothing_about_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
