@@ -49,7 +49,7 @@ from sidecar.telemetry.telemetry import Telemetry
 
 MAX_UNCOMMITTED_BATCHES = 64
 """Judged but not committed: enough that reading and the disk overlap, little enough that a failing disk stops inputs
-within 16 MiB of 256 KiB blocks."""
+within 64 MiB of the largest blocks."""
 
 MAX_UNCOMMITTED_REQUESTS = 256
 """The same for whole requests: as many as one transaction holds, so that clients on a few hundred
