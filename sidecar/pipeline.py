@@ -21,7 +21,7 @@ from typing import Protocol
 import msgspec
 
 from sidecar.config.ruleset import Ruleset
-from sidecar.core.advance import AT_ONCE, Engine, Step
+from sidecar.core.advance import Engine, Step
 from sidecar.core.decode.base import DecodeOptions
 from sidecar.core.decode.stream import Stream
 from sidecar.core.detect import ByteStream, Detection, Detector
@@ -57,6 +57,9 @@ connections are not refused because of one slow write. Batches are counted apart
 
 MAX_KEPT_BATCHES = 16
 """Batches of a backlog that are written together: what they cost then is little more than what one does."""
+
+LARGE_REQUEST = 5_000
+"""Matches of a request that is decided bit by bit: decided in one go, as many hold the loop for some 5 ms."""
 
 LONGEST_JOIN = SECOND
 """No join waits for longer than this; a wall clock that is stepped back must not hold one."""
@@ -241,7 +244,7 @@ class Pipeline:
         `all_decided`; whatever is decided meanwhile commits with it.
         """
         kept, loop = self._kept, asyncio.get_running_loop()
-        if len(detection.matches) > AT_ONCE:
+        if len(detection.matches) > LARGE_REQUEST:
             commit: asyncio.Future[None] = loop.create_future()
             task = loop.create_task(self._decide_slowly(batch, detection, commit))
             self._slow.add(task)

@@ -17,7 +17,7 @@ import pytest
 
 from sidecar.config.ruleset import Ruleset
 from sidecar.core import daemon
-from sidecar.core.advance import AT_ONCE, Engine
+from sidecar.core.advance import Engine
 from sidecar.core.decode.base import DecodeOptions, StreamStats
 from sidecar.core.decode.stream import Stream
 from sidecar.core.detect import Detection
@@ -33,6 +33,7 @@ from sidecar.core.state import GroupRow
 from sidecar.core.times import MILLISECOND, SECOND
 from sidecar.inputs.base import Batch
 from sidecar.pipeline import (
+    LARGE_REQUEST,
     MAX_KEPT_BATCHES,
     MAX_UNCOMMITTED_BATCHES,
     MAX_UNCOMMITTED_REQUESTS,
@@ -381,7 +382,7 @@ async def test_requests_of_one_turn_of_the_loop_are_in_one_transaction(world: Wo
     assert [keys for name, keys in world.events if name == "in"] == [["a", "b"], ["c"]]
 
 
-def large_request(world: World, count: int = 3 * AT_ONCE) -> asyncio.Future[None]:
+def large_request(world: World, count: int = LARGE_REQUEST + 1) -> asyncio.Future[None]:
     detector = world.pipeline.detector(Stream(DecodeOptions(format="json")))
     detection = detector.judge(world.error("many").encode() * count, arrival=world.wall(), at_end=False)
     return world.pipeline.decide(world.batch(at_end=False, key="large", stream="large"), detection)
@@ -406,7 +407,7 @@ async def test_while_a_large_request_is_decided_others_go_on_and_commit_with_it(
     await world.store.commit()
     assert done.done()
     ((incident, count),) = ((one.group, one.count) for one in world.engine.open_incidents() if one.group == ("many",))
-    assert (incident, count) == (("many",), 3 * AT_ONCE)
+    assert (incident, count) == (("many",), LARGE_REQUEST + 1)
 
 
 async def test_large_requests_do_not_hold_the_store_one_after_the_other(world: World) -> None:
