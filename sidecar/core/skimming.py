@@ -68,8 +68,9 @@ class Skimming:
             if flow is None or match.clearing:
                 return numbered_match
             into = flow.groups.get(match.group)
-            if into is None:
-                into = self._usual(flow, match.group, name)
+            fresh = into is None
+            if fresh:
+                into = self._usual(flow.state, match.group, name)
             level = match.level
             if isinstance(into, Incident):
                 if level > into.level:
@@ -82,6 +83,8 @@ class Skimming:
             elif into is None or not into.grows(time, level, name, flow.span):
                 return numbered_match
             flow.counts[level] += 1
+            if fresh:
+                self._remember(flow, match.group, into)
         return None
 
     def _flow(self, rule: str) -> _Flow | None:
@@ -91,28 +94,28 @@ class Skimming:
         flow = self._flows[rule] = _Flow(state)
         return flow
 
-    def _usual(self, flow: _Flow, key: GroupKey, name: str) -> Incident | Ring | None:
-        """Return where the group's matches are merely counted; None: there is more to it. What they count in is marked
-        as changed."""
-        state, ledger = flow.state, self._ledger
+    def _usual(self, state: RuleState, key: GroupKey, name: str) -> Incident | Ring | None:
+        """Return where the group's matches are merely counted; None: there is more to it."""
         incident = state.incidents.get(key)
-        if incident is not None:
-            storm = ledger.incidents.get(incident.folded_into) if incident.folded_into is not None else None
-            if (
-                len(incident.samples) < MAX_SAMPLES
-                or incident.source != name
-                or incident.quiet
-                or incident.hush is not None
-                or incident.deferred
-                or (storm is not None and storm.deferred)
-            ):
-                return None
-            ledger.mark(incident)
-            flow.groups[key] = incident
-            return incident
-        window = state.windows.get(key)
-        ring = None if window is None or key in state.ended else window.ring
-        if ring is not None:
-            ledger.mark_group(state.rule.name, key)
-            flow.groups[key] = ring
-        return ring
+        if incident is None:
+            window = state.windows.get(key)
+            return None if window is None or key in state.ended else window.ring
+        storm = self._ledger.incidents.get(incident.folded_into) if incident.folded_into is not None else None
+        if (
+            len(incident.samples) < MAX_SAMPLES
+            or incident.source != name
+            or incident.quiet
+            or incident.hush is not None
+            or incident.deferred
+            or (storm is not None and storm.deferred)
+        ):
+            return None
+        return incident
+
+    def _remember(self, flow: _Flow, key: GroupKey, into: Incident | Ring) -> None:
+        """Note where a group's matches are counted, and that it has changed."""
+        flow.groups[key] = into
+        if isinstance(into, Incident):
+            self._ledger.mark(into)
+        else:
+            self._ledger.mark_group(flow.state.rule.name, key)
