@@ -70,6 +70,9 @@ class Judge(Sink, Protocol):
     def decide(self, batch: Batch, detection: Detection) -> asyncio.Future[None]:
         """Decide what was detected. The future is done when that has committed; it never fails."""
 
+    async def all_decided(self) -> None:
+        """Wait until all that was handed over is decided: what is large may take a while."""
+
 
 class Input(Protocol):
     """A configured input."""

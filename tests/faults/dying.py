@@ -175,7 +175,7 @@ OF_A_DECISION: dict[str, Install] = {
 
 OF_A_BATCH: dict[str, Install] = {
     "a batch is read": before(Pipeline, "put", lambda _, batch: bool(batch.data)),
-    "a batch is submitted": after(Pipeline, "_judged", lambda _, batch, *__: bool(batch.data)),
+    "a batch is judged": after(Pipeline, "_judge", lambda _, batch, *__: bool(batch.data)),
     "a transaction begins": transaction("begins"),
     "commits are done": before(Store, "_committed"),
     "an input is to hear of its position": before(App, "_committed"),

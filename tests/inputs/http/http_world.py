@@ -58,6 +58,9 @@ class Judge:
             self.commit()
         return commit
 
+    async def all_decided(self) -> None:
+        """It is all decided at once."""
+
     def commit(self) -> None:
         """Commit all that waits for it."""
         for batch, commit in self.waiting:
