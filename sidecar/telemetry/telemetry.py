@@ -99,6 +99,9 @@ class Telemetry:
         self.connections_refused = Counter(
             "luminalog_http_connections_refused", "Connections beyond the limit", ["input"], registry=r
         )
+        self.admin_cut = Counter(
+            "luminalog_admin_connections_cut", "Connections that made way for newer ones", registry=r
+        )
         self.matches = Counter("luminalog_rule_matches", "Records that matched", ["rule", "level"], registry=r)
         self.opened = Counter("luminalog_incidents_opened", "Incidents opened", ["rule", "level", "kind"], registry=r)
         self.notifications = Counter(
@@ -275,6 +278,8 @@ class Telemetry:
                 self.webhooks.labels(event.event, event.outcome).inc()
             case events.Committed():
                 self.commit.observe(event.seconds)
+            case events.AdminConnectionCut():
+                self.admin_cut.inc()
             case events.LoopLag():
                 self.loop_lag.observe(event.seconds)
             case _:

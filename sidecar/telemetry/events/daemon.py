@@ -108,6 +108,15 @@ class LoopLag(Event, frozen=True, kw_only=True):
     seconds: float
 
 
+class AdminConnectionCut(Event, frozen=True, kw_only=True):
+    """There were too many connections to the admin listener: the oldest made way."""
+
+    severity = Severity.WARNING
+    text = "too many connections to the admin listener; the oldest was cut"
+    cause = ("listener",)
+    listener: str = "admin"
+
+
 class CorruptDatabase(Event, frozen=True, kw_only=True):
     """The database was broken and is set aside."""
 
