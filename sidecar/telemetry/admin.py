@@ -4,8 +4,8 @@
 `/metrics` for Prometheus, `/healthz` (alive) and `/readyz` (inputs running, store writable, configuration loaded) as
 JSON with a reason for each part.
 
-Invariant: at most `MAX_CONNECTIONS` are kept, and whoever comes next is answered: the oldest connection makes way. Clients
-that connect and say nothing would else take every descriptor, and with them health and pages.
+Invariant: at most `MAX_CONNECTIONS` are kept, and whoever comes next is answered: the oldest connection makes way.
+Clients that connect and say nothing would else take every descriptor, and with them health and pages.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class AdminServer:
         listening.close()
         await runner.cleanup()
 
-    def _let_in(self, server: web.Server[web.Request]) -> asyncio.BaseProtocol:
+    def _let_in(self, server: web.Server) -> asyncio.BaseProtocol:
         """Return the protocol of a connection that has been accepted; the oldest beyond the limit are cut."""
         kept = server.connections
         for connection in kept[: max(0, len(kept) + 1 - MAX_CONNECTIONS)]:

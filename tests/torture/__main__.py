@@ -1,7 +1,7 @@
 """The campaigns at length: `make torture`, or `python tests/torture`.
 
-Every story has a seed of its own. One that fails prints the command that tells it again, and leaves its place as it was;
-the others go on. At the end stands what was done, and what was survived.
+Every story has a seed of its own. One that fails prints the command that tells it again, and leaves its place as it
+was; the others go on. At the end stands what was done, and what was survived.
 
     python tests/torture                            both campaigns
     python tests/torture crash --kills 500          stories of 25 kills each, as many at once as there are cores

@@ -21,6 +21,7 @@ from sidecar.core.incidents import Incident
 from sidecar.core.notification import Action
 from sidecar.core.outbox import Entry
 from sidecar.core.state import Intent
+from sidecar.core.timeline import Moment, What
 from sidecar.standin.traffic import Received, Service
 from sidecar.store.reading import read
 
@@ -30,7 +31,9 @@ ORDER = [Action.TRIGGER, Action.UPDATE, Action.ACKNOWLEDGE, Action.RESOLVE]
 def check(campaign: Campaign) -> None:
     """Assert everything."""
     with contextlib.closing(sqlite3.connect(campaign.database)) as db:
-        incidents = [msgspec.msgpack.decode(data, type=Incident) for (data,) in db.execute("SELECT data FROM incidents")]
+        incidents = [
+            msgspec.msgpack.decode(data, type=Incident) for (data,) in db.execute("SELECT data FROM incidents")
+        ]
         entries = [msgspec.msgpack.decode(data, type=Entry) for (data,) in db.execute("SELECT data FROM outbox")]
     counted_once(campaign)
     folded(campaign, entries)
@@ -99,7 +102,7 @@ def opened(campaign: Campaign, incidents: list[Incident]) -> None:
     expected = story.incidents()
     assert found == expected, {"too many": found - expected, "missing": expected - found}
     written = Counter(group for group, _ in story.posted.values())
-    matched = Counter({group: 0 for group in written})
+    matched = Counter(dict.fromkeys(written, 0))
     for line, times in campaign.matched().items():
         if line in story.posted:
             matched[story.posted[line][0]] += times
@@ -141,7 +144,13 @@ def delivered(campaign: Campaign, incidents: list[Incident], entries: list[Entry
         if key.removesuffix(":high") not in paged:
             places = [ORDER.index(Action(one.action)) for one in told if one.action != "update"]
             assert places == sorted(places), [(one.action, one.status) for one in told]
-    still = [(alert.summary, alert.dedup_key) for alert in campaign.pager.pagerduty.open_alerts()]
+    # What a person reopens there of an incident whose group has a newer one is theirs.
+    over = last_ends(campaign)
+    still = [
+        alert.dedup_key
+        for alert in campaign.pager.pagerduty.open_alerts()
+        if campaign.reopened.get(alert.dedup_key, 0) < over[alert.dedup_key.removesuffix(":high")]
+    ]
     assert still == [], f"alerts that nobody closed: {still}"
     campaign.figures["requests received"] += len(received)
     campaign.figures["alerts of their own for a rise"] += sum(
@@ -152,3 +161,16 @@ def delivered(campaign: Campaign, incidents: list[Incident], entries: list[Entry
 def key_of(entry: Entry) -> str:
     """Return the key that a channel shows for a notification."""
     return entry.dedup_key + (":high" if entry.high else "")
+
+
+def last_ends(campaign: Campaign) -> dict[str, int]:
+    """Return by key when each incident was last closed, wall clock."""
+    with contextlib.closing(sqlite3.connect(campaign.database)) as db:
+        rows = db.execute("SELECT i.data, t.data FROM incidents i JOIN timeline t ON t.incident = i.id").fetchall()
+    ends: dict[str, int] = {}
+    for incident, data in rows:
+        moment = msgspec.msgpack.decode(data, type=Moment)
+        if moment.what is What.RESOLVED:
+            key = msgspec.msgpack.decode(incident, type=Incident).dedup_key
+            ends[key] = max(ends.get(key, 0), moment.at)
+    return ends

@@ -86,7 +86,7 @@ class Story:
         for _ in range(self.random.randint(1, 6)):
             kind = self.random.choice(["Crash", "Spike", "Spike", "Rise", "Shared", "Paged", "noise", "noise"])
             if kind == "noise":
-                made.append(self._line("info", "all is well", service=source))
+                made.append(self.noise(source))
             elif kind == "Shared":
                 made.append(self._error(source, "Spike", SHARED, "SpikeShared"))
             elif kind == "Paged":
@@ -96,6 +96,10 @@ class Story:
                 name = f"{kind}{self.random.randint(0, 1)}"
                 made += self._course(source, kind, source, name)
         return made
+
+    def noise(self, source: str) -> str:
+        """Return a line that means nothing."""
+        return self._line("info", "all is well", service=source)
 
     def ends(self) -> list[str]:
         """Return the lines that end whatever may be open."""

@@ -15,7 +15,7 @@ from forge import Forge
 WITNESS = Path(__file__).with_name("witness.py")
 
 
-@pytest.mark.parametrize(("seed", "kills"), [(1, 0), (2, 8)])
+@pytest.mark.parametrize(("seed", "kills"), [(1, 0), (2, 5)])
 async def test_a_story_ends_as_it_must_however_often_the_daemon_is_killed(
     tmp_path: Path, seed: int, kills: int
 ) -> None:
@@ -26,4 +26,4 @@ async def test_a_story_ends_as_it_must_however_often_the_daemon_is_killed(
     finally:
         forge.close()
     check(campaign)
-    print(campaign.figures, campaign.points)
+    assert campaign.figures["kills"] + campaign.figures["stopped in order"] == kills
