@@ -206,7 +206,7 @@ class Campaign:
     async def _something(self) -> None:
         """One more thing happens."""
         await self._pager_goes_down_or_up()
-        act = self.random.choices([self._write, self._rotate, self._post, self._fail, self._touch], [8, 2, 3, 4, 3])[0]
+        act = self.random.choices([self._write, self._rotate, self._post, self._fail, self._touch], [8, 2, 3, 4, 8])[0]
         result = act()
         if result is not None:
             await result

@@ -83,15 +83,15 @@ class Story:
     def lines(self, source: str) -> list[str]:
         """Return what an application logs next."""
         made = []
+        paged = ["Paged"] * 4 if source == LOGS[-1] else []
         for _ in range(self.random.randint(1, 6)):
-            kind = self.random.choice(["Crash", "Spike", "Spike", "Rise", "Shared", "Paged", "noise", "noise"])
+            kind = self.random.choice(["Crash", "Spike", "Spike", "Rise", "Shared", "noise", *paged])
             if kind == "noise":
                 made.append(self.noise(source))
             elif kind == "Shared":
                 made.append(self._error(source, "Spike", SHARED, "SpikeShared"))
             elif kind == "Paged":
-                if source == LOGS[-1]:
-                    made += self._course(source, "Rise", PAGED, f"Rise{self.random.randint(0, 1)}")
+                made += self._course(source, "Rise", PAGED, f"Rise{self.random.randint(0, 1)}")
             else:
                 name = f"{kind}{self.random.randint(0, 1)}"
                 made += self._course(source, kind, source, name)
