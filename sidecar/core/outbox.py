@@ -138,7 +138,7 @@ def plan(lane: Sequence[Entry], *, known_over: bool = False) -> Plan:
             why = (
                 "opened and resolved while the channel was unreachable" if head.attempts else "resolved before its turn"
             )
-            # Escalation and people trigger again: nor is anything to be sent that would come behind the resolve.
+            # Escalation and people trigger again: sent behind the resolve, that would open an alert for ever.
             again = (e for e in behind[: behind.index(resolve)] if e.action is Action.TRIGGER and e.high == head.high)
             unneeded = () if _may_be_open(lane, head) else (resolve,)
             return Plan(cancel=(head, *again, *unneeded), why=why, unheard=not _heard_of(lane))
