@@ -11,7 +11,7 @@ MINUTES ?= 10
 # Debian packages with programs that some tests run; those tests are skipped where they are missing.
 SYSTEM_PACKAGES := prometheus systemd
 
-.PHONY: demo test system package lint format types imports unit bench bench-grouping memory soak fuzz fuzz-prefilter docs clean
+.PHONY: demo test system package lint format types imports unit torture bench bench-grouping memory soak fuzz fuzz-prefilter docs clean
 
 demo: $(RUN) ## the main job on this machine, with no account
 	@$(BIN)/luminalog-sidecar demo $(ARGS)
@@ -57,6 +57,9 @@ imports: $(DEV)
 
 unit: $(DEV)
 	$(BIN)/pytest -n auto $(ARGS)
+
+torture: $(DEV) ## hundreds of kills and thousands of file actions, under seeds that a failure prints; half an hour
+	$(BIN)/python tests/torture $(ARGS)
 
 bench: $(DEV) ## every promise about speed, as ratios measured side by side in one run
 	@for tool in rg:ripgrep jq:jq mtail:mtail; do command -v $${tool%%:*} >/dev/null || missing="$$missing $${tool##*:}"; done; \

@@ -111,6 +111,9 @@ class Telemetry:
         self.connections_refused = Counter(
             "luminalog_http_connections_refused", "Connections beyond the limit", ["input"], registry=r
         )
+        self.admin_cut = Counter(
+            "luminalog_admin_connections_cut", "Connections that made way for newer ones", registry=r
+        )
         self.matches = Counter("luminalog_rule_matches", "Records that matched", ["rule", "level"], registry=r)
         self.opened = Counter("luminalog_incidents_opened", "Incidents opened", ["rule", "level", "kind"], registry=r)
         self.notifications = Counter(
@@ -295,6 +298,8 @@ class Telemetry:
                 self.commit.observe(event.seconds)
             case events.Heartbeat():
                 self.heartbeats.labels(event.result).inc()
+            case events.AdminConnectionCut():
+                self.admin_cut.inc()
             case events.LoopLag():
                 self.loop_lag.observe(event.seconds)
             case _:
