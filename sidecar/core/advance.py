@@ -10,7 +10,7 @@ told what, when nobody is, who is told next, when an incident closes and what pe
 
 Invariants
 - Time comes first: timers due before a match's time fire before the match is judged.
-- Every call returns its whole effect.
+- Every call returns its whole effect; but what is applied is collected, perhaps with more that was applied.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from sidecar.core.rule import Rule
 from sidecar.core.rulestate import RuleState, definition_of
 from sidecar.core.samples import add_earlier
 from sidecar.core.silences import Silence
-from sidecar.core.state import Changes, RuleRow, Snapshot, SourceRow
+from sidecar.core.state import Changes, GroupKey, RuleRow, Snapshot, SourceRow
 from sidecar.core.storms import Storms
 from sidecar.core.telling import Telling
 from sidecar.core.times import MINUTE
@@ -73,6 +73,11 @@ class Engine:
 
     def advance(self, step: Step) -> Changes:
         """Judge one batch."""
+        self.apply(step)
+        return self.collect()
+
+    def apply(self, step: Step) -> None:
+        """Judge one batch whose effect is asked for later, together with that of others."""
         now, name, ledger = step.now, step.source, self._ledger
         fire, judge, rules = self._closing.fire, self._judging.judge, ledger.rules
         source = ledger.sources.setdefault(name, SourceRow(clock=0))
@@ -100,7 +105,10 @@ class Engine:
             source.clock = max(source.clock, step.clock)
         ledger.mark_source(name, source)
         ledger.sweep(now, MINUTE)
-        return ledger.collect()
+
+    def collect(self) -> Changes:
+        """Return the effect of all that was applied since the last call that returned one."""
+        return self._ledger.collect()
 
     def tick(self, now: int, idle: Callable[[str], bool]) -> Changes | None:
         """Let the wall clock pass for sources that have nothing left to read. None: nothing was due."""
@@ -179,6 +187,26 @@ class Engine:
     def open_incidents(self) -> Iterator[Incident]:
         """Yield every open incident."""
         yield from self._ledger.incidents.values()
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something happened to an incident that was not collected yet, besides matches that joined it."""
+        changes = self._ledger.changes
+        return bool(changes.intents or changes.timeline)
+
+    def next_due(self) -> int | None:
+        """Return a time up to and at which no tick decides anything; None: until something is applied, none does."""
+        ledger = self._ledger
+        dues = [] if (timer := self._closing.timers.first()) is None else [timer]
+        if any(state.windows for state in ledger.rules.values()):
+            dues.append(ledger.row.swept_at + MINUTE - 1)
+        return min(dues, default=None)
+
+    def counted(self, rule: str, group: GroupKey) -> int | None:
+        """Return how many of a group's matches are within the window that ends at the newest; None: none is counted."""
+        state = self._ledger.rules.get(rule)
+        window = None if state is None else state.windows.get(group)
+        return None if state is None or window is None or state.span is None else window.count(state.span)
 
     def has_room_for_silence(self, now: int) -> bool:
         """Whether a further silence can be taken over."""

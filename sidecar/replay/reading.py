@@ -1,0 +1,220 @@
+"""Turns old logs into what reached the daemon when: the matches of each source, by the time at which they were logged.
+
+A record is taken to be read when it was logged: at its own time, but not before the record above it. Between matches
+only those records are told of that change a decision: the first behind a match, which proves that the source lived on,
+and the last of each block.
+
+Invariants
+- Events of one series come in order of time; where several series are merged, in order of time, then of their names.
+- A time far ahead of both its neighbours is a wrong one; it counts at its arrival, as the daemon would have counted it.
+- Decoding and matching are the daemon's own.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
+
+import msgspec
+
+from sidecar.core.decode.base import Decoded, DecodeOptions
+from sidecar.core.decode.settling import MAX_AHEAD
+from sidecar.core.decode.stream import Stream
+from sidecar.core.match import Match
+from sidecar.core.matching import Matcher
+from sidecar.replay.logs import DamagedError, Log, Progress, Series, blocks, head, in_order
+
+Event = tuple[int, int, str, Sequence[Match]]
+"""When, which series by number, its source, and what matched; nothing: the source has gone on logging."""
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Which records are asked for. Nanoseconds since the epoch; None: no bound."""
+
+    since: int | None = None
+    """Inclusive."""
+    until: int | None = None
+    """Exclusive."""
+
+
+class Stats(msgspec.Struct):
+    """What was read."""
+
+    files: int = 0
+    bytes: int = 0
+    """Uncompressed."""
+    records: int = 0
+    rejected: int = 0
+    """Lines that are no records."""
+    wrong_times: int = 0
+    """Records whose own time was not believed."""
+    first: int | None = None
+    """Time of the first record within the span, and of the last below."""
+    last: int | None = None
+    problems: list[str] = []
+    """Files that could not be read to their end, a sentence each."""
+
+
+class Reader:
+    """Reads series."""
+
+    def __init__(
+        self,
+        matcher: Matcher,
+        options: Callable[[Series], DecodeOptions],
+        *,
+        span: Span | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """`options`: how the bytes of a series are to be read."""
+        self._matcher = matcher
+        self._options = options
+        self._span = span or Span()
+        self._progress = progress
+        self.stats = Stats()
+
+    def events(self, found: Sequence[Series]) -> Iterator[Event]:
+        """Yield what reached the daemon, in order."""
+        streams = [self._series(number, series) for number, series in enumerate(found)]
+        return streams[0] if len(streams) == 1 else heapq.merge(*streams, key=itemgetter(0, 1))
+
+    def _series(self, number: int, series: Series) -> Iterator[Event]:
+        options = self._options(series)
+        logs = in_order(series, lambda log: first_time(head(log), log, options, series.around))
+        course = _Course(number, series.source, self._matcher, self._span, self.stats)
+        for log in logs:
+            yield from self._log(log, options, series.around, course)
+            if course.over:
+                return
+        yield from course.end()
+
+    def _log(
+        self, log: Log, options: DecodeOptions, around: Mapping[str, object] | None, course: _Course
+    ) -> Iterator[Event]:
+        stream = None
+        self.stats.files += 1
+        try:
+            for block in blocks(log, self._progress):
+                self.stats.bytes += len(block)
+                if stream is None:
+                    since = course.clock if course.clock is not None else first_time(block, log, options, around)
+                    stream = Stream(options, around=_own(around), old_since=since)
+                yield from course.add(stream.feed(block, log.modified))
+                self._count(stream)
+                if course.over:
+                    return
+        except DamagedError as error:
+            self.stats.problems.append(str(error))
+        if stream is not None:
+            yield from course.add(stream.finish(log.modified))
+            self._count(stream)
+
+    def _count(self, stream: Stream) -> None:
+        counts = stream.take_stats()
+        self.stats.records += counts.records
+        self.stats.rejected += sum(counts.rejected.values())
+
+
+class _Course:
+    """One series, record by record."""
+
+    def __init__(self, number: int, source: str, matcher: Matcher, span: Span, stats: Stats) -> None:
+        self._number = number
+        self._source = source
+        self._matcher = matcher
+        self._since = -1 if span.since is None else span.since
+        self._until = span.until
+        self._stats = stats
+        self._held: list[Decoded] = []
+        """The last record: whether its time is believed depends on the next one."""
+        self._unproven = False
+        """Nothing was told of the source since its last match."""
+        self.clock: int | None = None
+        """When the last record was read."""
+        self.over = False
+        """All that is still to come lies behind the span."""
+
+    def add(self, decoded: list[Decoded]) -> Iterator[Event]:
+        """Take in the next records."""
+        held = self._held + decoded
+        self._held = held[-1:]
+        del held[-1:]
+        return self._told(held, self._held[0].record.time if self._held else None)
+
+    def end(self) -> Iterator[Event]:
+        """There are no more."""
+        held, self._held = self._held, []
+        return self._told(held, None)
+
+    def _told(self, decoded: list[Decoded], beyond: int | None) -> Iterator[Event]:
+        arrivals = self._arrivals(decoded, beyond)
+        if not decoded:
+            return
+        stats = self._stats
+        stats.first = arrivals[0] if stats.first is None else min(stats.first, arrivals[0])
+        stats.last = arrivals[-1] if stats.last is None else max(stats.last, arrivals[-1])
+        number, source, told = self._number, self._source, -1
+        at, group = 0, list[Match]()
+        for match in self._matcher.matches(decoded):
+            here = told
+            while here < 0 or decoded[here].record is not match.sample:
+                here += 1
+            if here > told + 1 and (self._unproven or group):
+                if group:
+                    yield at, number, source, group
+                    group = []
+                yield arrivals[told + 1], number, source, ()
+            if group and arrivals[here] != at:
+                yield at, number, source, group
+                group = []
+            at = arrivals[here]
+            group.append(match)
+            told, self._unproven = here, True
+        if group:
+            yield at, number, source, group
+        if told + 1 < len(decoded):
+            if self._unproven:
+                yield arrivals[told + 1], number, source, ()
+                self._unproven = False
+            yield arrivals[-1], number, source, ()
+
+    def _arrivals(self, decoded: list[Decoded], beyond: int | None) -> list[int]:
+        """Return when each was read, and leave those that are within the span. `beyond`: time of the next record."""
+        clock, arrivals, wrong = self.clock, list[int](), 0
+        for number, item in enumerate(decoded):
+            item.followed = False  # it is alone in its batch: what follows comes in its own time
+            time = item.record.time
+            if clock is None:
+                clock = time
+            elif time > clock:
+                if time > clock + MAX_AHEAD:
+                    after = decoded[number + 1].record.time if number + 1 < len(decoded) else beyond
+                    if after is not None and after < time - MAX_AHEAD:
+                        item.record.time, wrong = clock, wrong + 1
+                        arrivals.append(clock)
+                        continue
+                clock = time
+            arrivals.append(clock)
+        self.clock = clock
+        self._stats.wrong_times += wrong
+        if arrivals and arrivals[0] < self._since:
+            early = sum(at < self._since for at in arrivals)
+            del arrivals[:early], decoded[:early]
+        if self._until is not None and arrivals and arrivals[-1] >= self._until:
+            kept = sum(at < self._until for at in arrivals)
+            del arrivals[kept:], decoded[kept:]
+            self.over = True
+        return arrivals
+
+
+def first_time(block: bytes, log: Log, options: DecodeOptions, around: Mapping[str, object] | None) -> int:
+    """Return the time of the first record that carries one, nanoseconds since the epoch; else when it was written."""
+    unknown = log.modified
+    stream = Stream(options, around=_own(around), old_since=unknown)
+    decoded = stream.feed(block, unknown) + stream.finish(unknown)
+    return next((one.record.time for one in decoded if one.record.time != unknown), unknown)
+
+
+def _own(around: Mapping[str, object] | None) -> dict[str, object] | None:
+    return None if around is None else dict(around)
