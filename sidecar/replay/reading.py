@@ -148,8 +148,8 @@ class _Course:
         return self._told(held, None)
 
     def _told(self, decoded: list[Decoded], beyond: int | None) -> Iterator[Event]:
-        arrivals = self._arrivals(decoded, beyond)
-        if not decoded:
+        arrivals = self._arrivals(decoded, beyond) if decoded else []
+        if not arrivals:
             return
         stats = self._stats
         stats.first = arrivals[0] if stats.first is None else min(stats.first, arrivals[0])
@@ -183,7 +183,6 @@ class _Course:
         """Return when each was read, and leave those that are within the span. `beyond`: time of the next record."""
         clock, arrivals, wrong = self.clock, list[int](), 0
         for number, item in enumerate(decoded):
-            item.followed = False  # it is alone in its batch: what follows comes in its own time
             time = item.record.time
             if clock is None:
                 clock = time
@@ -196,6 +195,8 @@ class _Course:
                         continue
                 clock = time
             arrivals.append(clock)
+        for item, at, after in zip(decoded, arrivals, [*arrivals[1:], beyond], strict=True):
+            item.followed = after is not None and after <= at  # what is logged in one moment is read in one go
         self.clock = clock
         self._stats.wrong_times += wrong
         if arrivals and arrivals[0] < self._since:
