@@ -65,6 +65,8 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes on the disk."""
     modified: int
     """Nanoseconds since the epoch. The year of times without one is told by it."""
+    limit: int | None = None
+    """Uncompressed bytes that are to be read; None: all."""
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +116,7 @@ def blocks(log: Log, progress: Progress | None = None) -> Iterator[bytes]:
         with _open(log.path) as raw:
             counted = _Counted(raw, progress or (lambda size: None))
             with _inflated(io.BufferedReader(counted, BLOCK_BYTES)) as file:
-                while block := file.read(BLOCK_BYTES):
+                while block := file.read(BLOCK_BYTES if log.limit is None else min(BLOCK_BYTES, log.limit - read)):
                     read += len(block)
                     yield block
     except _DAMAGE as error:
