@@ -98,7 +98,9 @@ class Reader:
             for block in blocks(log, self._progress):
                 self.stats.bytes += len(block)
                 if stream is None:
-                    since = course.clock if course.clock is not None else first_time(block, log, options, around)
+                    since = course.latest
+                    if since is None:
+                        since = first_time(block, log, options, around)
                     stream = Stream(options, around=_own(around), old_since=since)
                 yield from course.add(stream.feed(block, log.modified))
                 self._count(stream)
@@ -134,6 +136,11 @@ class _Course:
         """When the last record was read."""
         self.over = False
         """All that is still to come lies behind the span."""
+
+    @property
+    def latest(self) -> int | None:
+        """Time of the last record; None: there was none."""
+        return self._held[0].record.time if self._held else self.clock
 
     def add(self, decoded: list[Decoded]) -> Iterator[Event]:
         """Take in the next records."""
