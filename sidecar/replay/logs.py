@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import bz2
 import glob
+import gzip
 import io
 import lzma
 import os
@@ -23,7 +24,6 @@ from typing import IO, Any
 
 import msgspec
 from backports import zstd
-from isal import igzip
 
 from sidecar.core.decode.json_object import Fields
 from sidecar.core.following import rotation_count, unrotated
@@ -37,12 +37,12 @@ BLOCK_BYTES = 256 * 1024
 COMPRESSED_SUFFIXES = (".gz", ".zst", ".bz2", ".xz")
 
 _OPENERS: tuple[tuple[bytes, Callable[[Any], Any]], ...] = (
-    (b"\x1f\x8b", lambda raw: igzip.IGzipFile(fileobj=raw)),  # type: ignore[no-untyped-call] # it has no types
+    (b"\x1f\x8b", lambda raw: gzip.GzipFile(fileobj=raw)),
     (b"\x28\xb5\x2f\xfd", lambda raw: zstd.ZstdFile(raw)),
     (b"BZh", lambda raw: bz2.BZ2File(raw)),
     (b"\xfd7zXZ\0", lambda raw: lzma.LZMAFile(raw)),  # noqa: SIM115 (whoever opens it closes it)
 )
-_DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError, igzip.BadGzipFile, ValueError, OSError)
+_DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError, ValueError, OSError)
 
 Progress = Callable[[int], None]
 """Hears how many bytes of the disk were read further."""
@@ -109,14 +109,15 @@ def in_order(series: Series, first_time: Callable[[Log], int]) -> list[Log]:
     return sorted(series.logs, key=age)
 
 
-def blocks(log: Log, progress: Progress | None = None) -> Iterator[bytes]:
-    """Yield what a log holds, uncompressed. Raises `DamagedError`."""
+def blocks(log: Log, progress: Progress | None = None, size: int | None = None) -> Iterator[bytes]:
+    """Yield what a log holds, uncompressed, at most `size` bytes at once. Raises `DamagedError`."""
+    size = BLOCK_BYTES if size is None else size
     read = 0
     try:
         with _open(log.path) as raw:
             counted = _Counted(raw, progress or (lambda size: None))
-            with _inflated(io.BufferedReader(counted, BLOCK_BYTES)) as file:
-                while block := file.read(BLOCK_BYTES if log.limit is None else min(BLOCK_BYTES, log.limit - read)):
+            with _inflated(io.BufferedReader(counted, size)) as file:
+                while block := file.read1(size if log.limit is None else min(size, log.limit - read)):
                     read += len(block)
                     yield block
     except _DAMAGE as error:

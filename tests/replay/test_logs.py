@@ -47,6 +47,17 @@ def test_several_gzip_members_and_zstd_frames_are_one_log(tmp_path: Path) -> Non
         assert b"".join(blocks(found.logs[0])) == line(0) + line(1), suffix
 
 
+@pytest.mark.parametrize(("suffix", "pack"), [PACKED[0], *PACKED[2:]], ids=["gz", "bz2", "xz"])
+def test_a_log_whose_packing_lacks_its_end_is_read_to_the_last_byte_that_is_there(
+    tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """As one is that is being written, or was when the machine went down."""
+    path = tmp_path / f"app.log{suffix}"
+    path.write_bytes(pack(line(0))[:-4])
+    _, stats = read(config_of(tmp_path, FATAL), path)
+    assert (stats.records, len(stats.problems)) == (1, 1)
+
+
 @pytest.mark.parametrize(("suffix", "pack"), PACKED[:2], ids=["gz", "zst"])
 def test_of_a_torn_file_everything_before_the_damage_is_read(
     tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
