@@ -10,7 +10,7 @@ SECONDS ?= 60
 # Debian packages with programs that some tests run; those tests are skipped where they are missing.
 SYSTEM_PACKAGES := prometheus systemd
 
-.PHONY: demo test system package lint format types imports unit bench bench-grouping memory fuzz docs clean
+.PHONY: demo test system package lint format types imports unit bench bench-grouping memory fuzz fuzz-prefilter docs clean
 
 demo: $(RUN) ## the main job on this machine, with no account
 	@$(BIN)/luminalog-sidecar demo $(ARGS)
@@ -76,6 +76,9 @@ $(FUZZ): $(DEV)
 
 fuzz: $(FUZZ) ## every decoder against arbitrary bytes, for SECONDS in all; findings are kept in fuzz/out/findings
 	$(BIN)/python -m fuzz --seconds $(SECONDS) $(ARGS)
+
+fuzz-prefilter: $(DEV) ## millions of odd lines through streams with and without a prefilter, for SECONDS
+	$(BIN)/python tests/core/prefilter_trial.py --seconds $(SECONDS) $(ARGS)
 
 docs: $(DEV) ## what is generated: the tables of the configuration page, parts of the Helm chart, the dashboard, the README's picture
 	$(BIN)/python -m sidecar.config.reference docs/configuration.md

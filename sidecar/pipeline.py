@@ -29,8 +29,10 @@ from sidecar.core.notification import Action
 from sidecar.core.outbox import Entry
 from sidecar.core.people import Word
 from sidecar.core.position import PositionRow
+from sidecar.core.prefilter.search import Prefilter, passed_over, prefilter_of
 from sidecar.core.quarantine import Quarantine
 from sidecar.core.routing import Routing
+from sidecar.core.rule import Rule
 from sidecar.core.silences import Silence
 from sidecar.core.state import Changes, Intent
 from sidecar.core.times import MILLISECOND, SECOND
@@ -40,7 +42,7 @@ from sidecar.inputs.base import Batch
 from sidecar.store.statements import Statement, for_changes, for_entries, for_moments, for_positions, for_rejected
 from sidecar.store.store import Store
 from sidecar.telemetry import facts
-from sidecar.telemetry.events import ZoneSuspect
+from sidecar.telemetry.events import PrefilterChosen, ZoneSuspect
 from sidecar.telemetry.telemetry import Telemetry
 
 MAX_UNCOMMITTED_BATCHES = 64
@@ -75,9 +77,10 @@ class Admission(Protocol):
 class _Open:
     """One stream between its batches."""
 
-    __slots__ = ("batch", "detector")
+    __slots__ = ("batch", "decoder", "detector")
 
-    def __init__(self, detector: Detector, batch: Batch) -> None:
+    def __init__(self, decoder: Stream, detector: Detector, batch: Batch) -> None:
+        self.decoder = decoder
         self.detector = detector
         self.batch = batch
         """The latest batch, without its bytes: a flush happens at its position."""
@@ -109,6 +112,7 @@ class Pipeline:
         self._matcher = Matcher(())
         self._routing = Routing(destinations={}, by_level={})
         self._decoding: Mapping[str, DecodeOptions] = {}
+        self._prefilters: dict[str, Prefilter | None] = {}
         self._streams: dict[str, _Open] = {}
         self._commits: deque[asyncio.Future[None]] = deque()
         self._batches = 0
@@ -130,13 +134,23 @@ class Pipeline:
             self._matcher = Matcher(ruleset.rules)
             self._routing = ruleset.routing
             self._decoding = ruleset.decoding
+            self._prefilters = {
+                name: self._prefilter(name, ruleset.rules, options) for name, options in self._decoding.items()
+            }
             for stream in self._streams.values():
                 stream.detector.matcher = self._matcher
+                stream.decoder.prefilter = self._prefilters.get(stream.batch.input)
             self._submit(
                 self._engine.reconfigure(
                     ruleset.rules, ruleset.routing, ruleset.page_budget, self._clock(), ruleset.silences
                 )
             )
+
+    def _prefilter(self, name: str, rules: tuple[Rule, ...], options: DecodeOptions) -> Prefilter | None:
+        """Return what to look for in an input, and say whether there is anything."""
+        passed = passed_over(rules, options)
+        self._telemetry.emit(PrefilterChosen(input=name, reason="" if passed is None else passed))
+        return prefilter_of(rules, options)
 
     async def forget(self, name: str) -> None:
         """Drop the unfinished lines of an input that stopped, to be read again; wait for what was judged of it."""
@@ -154,7 +168,8 @@ class Pipeline:
         stream = self._streams.get(batch.stream)
         if stream is None:
             decoder = Stream(self._decoding[batch.input], batch.state, batch.around)
-            stream = self._streams[batch.stream] = _Open(Detector(decoder, self._matcher), batch)
+            decoder.prefilter = self._prefilters[batch.input]
+            stream = self._streams[batch.stream] = _Open(decoder, Detector(decoder, self._matcher), batch)
         detection = stream.detector.judge(batch.data, arrival=batch.arrival, at_end=batch.at_end, final=batch.final)
         with self._deciding():
             commit = self._judged(batch, detection)

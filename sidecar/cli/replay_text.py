@@ -68,8 +68,7 @@ def summary(incidents: Sequence[Simulated], report: Report, outcome: Outcome) ->
         f"{ended_soon(incidents)} auto-resolved within 10 minutes "
         f"({stopped_soon(incidents)} whose error had stopped by then)",
         f"{plural(report.incidents, 'incident')}: {report.resolved} resolved, {len(still)} still open",
-        f"{stats.records:,} records in {plural(stats.files, 'file')}, "
-        f"from {rfc3339(stats.first)} to {rfc3339(stats.last)}",
+        f"{stats.lines:,} lines in {plural(stats.files, 'file')}, from {rfc3339(stats.first)} to {rfc3339(stats.last)}",
     ]
     if simulation.now - stats.last >= SECOND:
         lines.append(f"the clock ran on until {rfc3339(simulation.now)}, when nothing more was left to decide")

@@ -54,7 +54,12 @@ def build_inputs(
                 paths = tuple(str(base / path) for path in doc.paths)
                 inputs.append(
                     TailInput(
-                        paths=paths, exclude=tuple(doc.exclude), start_at=doc.start_at, format=doc.format, **common
+                        paths=paths,
+                        exclude=tuple(doc.exclude),
+                        start_at=doc.start_at,
+                        format=doc.format,
+                        level_key=_key(doc),
+                        **common,
                     )
                 )
             case document.HttpInput():
@@ -64,7 +69,7 @@ def build_inputs(
             case document.StdinInput():
                 if any(isinstance(other, StdinInput) for other in inputs):
                     source.error((*place, "type"), "expected one input of type `stdin`: there is one standard input")
-                inputs.append(StdinInput(format=doc.format, **common))
+                inputs.append(StdinInput(format=doc.format, level_key=_key(doc), **common))
     return tuple(inputs)
 
 
@@ -94,6 +99,10 @@ def _name(source: Source, place: Place, doc: document.AnyInput, unnamed: Counter
     kind = str(doc.__struct_config__.tag)
     unnamed[kind] += 1
     return kind if unnamed[kind] == 1 else f"{kind}-{unnamed[kind]}"
+
+
+def _key(doc: document.TailInput | document.HttpInput | document.StdinInput) -> str | None:
+    return None if doc.level_key is UNSET else doc.level_key
 
 
 def _http(
@@ -140,6 +149,7 @@ def _http(
         tls_key=file(doc.tls_key),
         tls_client_ca=file(doc.tls_client_ca),
         format=doc.format,
+        level_key=_key(doc),
         max_body_bytes=doc.max_body_bytes,
         max_inflated_bytes=doc.max_inflated_bytes,
         **common,

@@ -30,6 +30,7 @@ from sidecar.config.reader import Reader
 from sidecar.config.routes import build_routing, check_rule, created_channels
 from sidecar.config.routing import ROUTES, build_routes
 from sidecar.config.rules import Built, Entry, build_defaults, build_rule
+from sidecar.config.searching import warn_of_unbounded
 from sidecar.config.secrets import Secret
 from sidecar.config.syntax import Parsed, UnreadableError, parse
 from sidecar.config.values import read_duration
@@ -229,6 +230,7 @@ class _Loader:
             rules_files=globs,
         )
         check_listeners(main, config.inputs, config.admin, config.webhooks)
+        warn_of_unbounded(rules, config.inputs)
         self._check_permissions(root.strict_permissions)
         return config
 

@@ -30,6 +30,7 @@ class TailInput(msgspec.Struct, frozen=True, kw_only=True):
     start_at: Literal["end", "beginning"] = "end"
     timezone: str = "UTC"
     default_level: Level = Level.INFO
+    level_key: str | None = None
     max_line_bytes: int = 1024 * 1024
 
 
@@ -51,6 +52,7 @@ class HttpInput(msgspec.Struct, frozen=True, kw_only=True):
     format: str = "auto"
     timezone: str = "UTC"
     default_level: Level = Level.INFO
+    level_key: str | None = None
     max_line_bytes: int = 1024 * 1024
     max_body_bytes: int = 64 * 1024 * 1024
     max_inflated_bytes: int = 256 * 1024 * 1024
@@ -72,6 +74,7 @@ class JournalInput(msgspec.Struct, frozen=True, kw_only=True):
     format: str = "journal"
     timezone: str = "UTC"
     default_level: Level = Level.INFO
+    level_key: str | None = None
     max_line_bytes: int = 1024 * 1024
 
 
@@ -84,6 +87,7 @@ class StdinInput(msgspec.Struct, frozen=True, kw_only=True):
     format: str = "auto"
     timezone: str = "UTC"
     default_level: Level = Level.INFO
+    level_key: str | None = None
     max_line_bytes: int = 1024 * 1024
 
 

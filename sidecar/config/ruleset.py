@@ -53,5 +53,6 @@ def decoding_of(config: InputConfig) -> DecodeOptions:
         format=config.format,
         timezone=config.timezone,
         default_level=config.default_level,
+        level_key=config.level_key,
         max_line_bytes=config.max_line_bytes,
     )

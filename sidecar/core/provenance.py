@@ -16,7 +16,7 @@ import msgspec
 from sidecar.core.decode.base import DecodeOptions
 from sidecar.core.decode.bounds import MAX_MESSAGE, MAX_NAME
 from sidecar.core.decode.heads import read_head
-from sidecar.core.decode.keys import Candidate, Plan, plan_of
+from sidecar.core.decode.keys import Candidate, Plan, plan_with_level
 from sidecar.core.decode.surroundings import text_of, value_at
 from sidecar.core.error_type import read_stack
 from sidecar.core.fields import as_text
@@ -45,7 +45,7 @@ class Part(msgspec.Struct, frozen=True):
 def parts_of(record: Record, options: DecodeOptions, *, timed: bool, defaulted: bool, arrival: int) -> list[Part]:
     """Return all parts that a record has. `timed`, `defaulted`: it says its time; its level is the input's default."""
     fields = dict(record.fields)
-    plan = plan_of(fields)
+    plan = plan_with_level(fields, options.level_key)
     times = TimeReader(options.timezone)
     found = [
         Part("time", rfc3339(record.time), _time_origin(record, fields, plan, times, arrival) if timed else NO_TIME),

@@ -15,7 +15,6 @@ import msgspec
 from sidecar.config.model import Config, StdinInput, TailInput
 from sidecar.config.ruleset import decoding_of, ruleset_of
 from sidecar.core.decode.base import DecodeOptions
-from sidecar.core.matching import Matcher
 from sidecar.core.rule import Rule
 from sidecar.core.simulation import Simulation
 from sidecar.replay.logs import STDIN, Progress, Series
@@ -45,9 +44,7 @@ def replay(
     of all that reaches the engine.
     """
     simulation = simulation_of(config, texts=texts)
-    reader = Reader(
-        Matcher(config.rules), lambda series: options_for(config, series, log_format), span=span, progress=progress
-    )
+    reader = Reader(config.rules, lambda series: options_for(config, series, log_format), span=span, progress=progress)
     take = simulation.take
     for event in reader.events(found):
         watch(event)

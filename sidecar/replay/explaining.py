@@ -148,7 +148,7 @@ def _simulated(config: Config, above: Series, log_format: str | None) -> Simulat
     """Return a run in which all that stands above the record has been read."""
     simulation = simulation_of(config, texts=True)
     if above.path != STDIN:
-        reader = Reader(Matcher(config.rules), lambda series: options_for(config, series, log_format))
+        reader = Reader(config.rules, lambda series: options_for(config, series, log_format))
         for at, _, source, matches in reader.events([above]):
             simulation.take(source, at, matches)
     return simulation

@@ -1,8 +1,11 @@
 """Turns old logs into what reached the daemon when: the matches of each source, by the time at which they were logged.
 
-A record is taken to be read when it was logged: at its own time, but not before the record above it. Between matches
+A record is taken to be read when it was logged, alone: at its own time, but not before the record above it. Of others
 only those records are told of that change a decision: the first behind a match, which proves that the source lived on,
 and the last of each block.
+
+Where no line of a piece of a log can matter to a rule, its last line stands for it, as in the daemon. Where one can,
+the whole piece is decoded: when the source went on logging behind a match makes a difference.
 
 Invariants
 - Events of one series come in order of time; where several series are merged, in order of time, then of their names.
@@ -13,7 +16,8 @@ Invariants
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from operator import itemgetter
 
 import msgspec
@@ -23,6 +27,8 @@ from sidecar.core.decode.settling import MAX_AHEAD
 from sidecar.core.decode.stream import Stream
 from sidecar.core.match import Match
 from sidecar.core.matching import Matcher
+from sidecar.core.prefilter.search import Found, Prefilter, prefilter_of
+from sidecar.core.rule import Rule
 from sidecar.replay import logs
 from sidecar.replay.logs import DamagedError, Log, Progress, Series, blocks, head, in_order
 
@@ -32,6 +38,9 @@ Event = tuple[int, int, str, Sequence[Match]]
 
 TOGETHER_BYTES = 4 * 1024 * 1024
 """Blocks of all series that are read side by side: ten times as much once they are decoded."""
+
+PIECE_BYTES = 16 * 1024
+"""A hundred lines: little is decoded because of one that matters, and a search still costs far less than decoding."""
 
 SMALLEST_BLOCK = 8 * 1024
 """A few dozen lines: with less, most of the time would go into blocks."""
@@ -52,9 +61,9 @@ class Stats(msgspec.Struct):
     files: int = 0
     bytes: int = 0
     """Uncompressed."""
-    records: int = 0
+    lines: int = 0
     rejected: int = 0
-    """Lines that are no records."""
+    """Of those that were decoded, lines that are no records."""
     wrong_times: int = 0
     """Records whose own time was not believed."""
     first: int | None = None
@@ -69,14 +78,15 @@ class Reader:
 
     def __init__(
         self,
-        matcher: Matcher,
+        rules: Iterable[Rule],
         options: Callable[[Series], DecodeOptions],
         *,
         span: Span | None = None,
         progress: Progress | None = None,
     ) -> None:
         """`options`: how the bytes of a series are to be read."""
-        self._matcher = matcher
+        self._rules = tuple(rules)
+        self._matcher = Matcher(self._rules)
         self._options = options
         self._span = span or Span()
         self._progress = progress
@@ -104,28 +114,47 @@ class Reader:
     ) -> Iterator[Event]:
         stream = None
         self.stats.files += 1
+        prefilter = self._prefilter(options)
         try:
             for block in blocks(log, self._progress, self._size):
                 self.stats.bytes += len(block)
+                self.stats.lines += block.count(b"\n")
                 if stream is None:
                     since = course.latest
                     if since is None:
                         since = first_time(block, log, options, around)
                     stream = Stream(options, around=_own(around), old_since=since)
-                yield from course.add(stream.feed(block, log.modified))
+                for piece in _pieces(block):
+                    stream.prefilter = prefilter if course.proven else None
+                    yield from course.add(stream.feed(piece, log.modified))
                 self._count(stream)
                 if course.over:
                     return
         except DamagedError as error:
             self.stats.problems.append(str(error))
         if stream is not None:
+            self.stats.lines += stream.pending > 0
             yield from course.add(stream.finish(log.modified))
             self._count(stream)
 
+    def _prefilter(self, options: DecodeOptions) -> Prefilter | None:
+        found = prefilter_of(self._rules, options)
+        return None if found is None else AllOrNothing(found)
+
     def _count(self, stream: Stream) -> None:
-        counts = stream.take_stats()
-        self.stats.records += counts.records
-        self.stats.rejected += sum(counts.rejected.values())
+        self.stats.rejected += sum(stream.take_stats().rejected.values())
+
+
+class AllOrNothing(Prefilter):
+    """Passes over blocks in which no line matters; of others it has every line decoded."""
+
+    def __init__(self, inner: Prefilter) -> None:
+        self._inner = inner
+        self.by_words = inner.by_words
+
+    def find(self, block: bytes) -> list[Found] | None:
+        """Return no lines, or None: all of them."""
+        return None if self._inner.find(block) != [] else []
 
 
 class _Course:
@@ -152,6 +181,11 @@ class _Course:
         """Time of the last record; None: there was none."""
         return self._held[0].record.time if self._held else self.clock
 
+    @property
+    def proven(self) -> bool:
+        """Whether nothing depends on when the next record comes: the source has gone on logging behind all matches."""
+        return self.clock is not None and not self._unproven and not self._matcher.matches(self._held)
+
     def add(self, decoded: list[Decoded]) -> Iterator[Event]:
         """Take in the next records."""
         held = self._held + decoded
@@ -172,24 +206,15 @@ class _Course:
         stats.first = arrivals[0] if stats.first is None else min(stats.first, arrivals[0])
         stats.last = arrivals[-1] if stats.last is None else max(stats.last, arrivals[-1])
         number, source, told = self._number, self._source, -1
-        at, group = 0, list[Match]()
-        for match in self._matcher.matches(decoded):
-            here = told
-            while here < 0 or decoded[here].record is not match.sample:
+        for _, matches in groupby(self._matcher.matches(decoded), key=_record_of):
+            group = list(matches)
+            here = told + 1
+            while decoded[here].record is not group[0].sample:
                 here += 1
-            if here > told + 1 and (self._unproven or group):
-                if group:
-                    yield at, number, source, group
-                    group = []
+            if self._unproven and here > told + 1:
                 yield arrivals[told + 1], number, source, ()
-            if group and arrivals[here] != at:
-                yield at, number, source, group
-                group = []
-            at = arrivals[here]
-            group.append(match)
+            yield arrivals[here], number, source, group
             told, self._unproven = here, True
-        if group:
-            yield at, number, source, group
         if told + 1 < len(decoded):
             if self._unproven:
                 yield arrivals[told + 1], number, source, ()
@@ -200,6 +225,7 @@ class _Course:
         """Return when each was read, and leave those that are within the span. `beyond`: time of the next record."""
         clock, arrivals, wrong = self.clock, list[int](), 0
         for number, item in enumerate(decoded):
+            item.followed = False  # it is read alone: what comes behind it is read in its own time
             time = item.record.time
             if clock is None:
                 clock = time
@@ -212,8 +238,6 @@ class _Course:
                         continue
                 clock = time
             arrivals.append(clock)
-        for item, at, after in zip(decoded, arrivals, [*arrivals[1:], beyond], strict=True):
-            item.followed = after is not None and after <= at  # what is logged in one moment is read in one go
         self.clock = clock
         self._stats.wrong_times += wrong
         if arrivals and arrivals[0] < self._since:
@@ -232,6 +256,19 @@ def first_time(block: bytes, log: Log, options: DecodeOptions, around: Mapping[s
     stream = Stream(options, around=_own(around), old_since=unknown)
     decoded = stream.feed(block, unknown) + stream.finish(unknown)
     return next((one.record.time for one in decoded if one.record.time != unknown), unknown)
+
+
+def _record_of(match: Match) -> int:
+    return id(match.sample)
+
+
+def _pieces(block: bytes) -> Iterator[bytes]:
+    """Yield a block in pieces that end with a line, where it has lines that are short enough."""
+    at = 0
+    while at < len(block):
+        end = block.rfind(b"\n", at, at + PIECE_BYTES) + 1 or block.find(b"\n", at) + 1 or len(block)
+        yield block[at:end]
+        at = end
 
 
 def _own(around: Mapping[str, object] | None) -> dict[str, object] | None:

@@ -92,6 +92,12 @@ class Telemetry:
         self.rejected = Counter("luminalog_records_rejected", "Undecodable records", ["input", "reason"], registry=r)
         self.truncated = Counter("luminalog_lines_truncated", "Lines over max_line_bytes", ["input"], registry=r)
         self.skewed = Counter("luminalog_records_skewed", "Records from the future", ["input"], registry=r)
+        self.prefilter = Gauge(
+            "luminalog_prefilter_active",
+            "Whether only records that rules may ask for are decoded",
+            ["input"],
+            registry=r,
+        )
         self.loss = Counter("luminalog_input_possible_loss", "Times that bytes may be lost", ["input"], registry=r)
         self.failures = Counter("luminalog_input_failures", "Times that it could not be read", ["input"], registry=r)
         self.requests = Counter("luminalog_http_requests", "Requests answered", ["input", "code"], registry=r)
@@ -218,6 +224,8 @@ class Telemetry:
                 self.truncated.labels(event.input).inc(event.lines)
             case events.Skewed():
                 self.skewed.labels(event.input).inc(event.records)
+            case events.PrefilterChosen():
+                self.prefilter.labels(event.input).set(not event.reason)
             case events.PossibleLoss():
                 self.loss.labels(event.input).inc()
             case events.InputFailed():

@@ -54,7 +54,7 @@ def test_the_document_is_the_one_that_is_promised(tmp_path: Path, capsys: pytest
     assert (totals["pages"], totals["incidents"], totals["resolved"], totals["notifications"]) == (1, 1, 1, 4)
     assert totals["pages_by_day"] == {"2025-06-15": 1}
     assert totals["rules"][0]["rule"] == "fatal"
-    assert totals["read"]["records"] == 3
+    assert totals["read"]["lines"] == 3
 
 
 def test_the_same_logs_give_the_same_bytes_whatever_they_are_packed_in(
@@ -91,7 +91,7 @@ def test_people_see_incidents_totals_and_what_is_still_open(tmp_path: Path, caps
     for part in (
         "2 pages, 0 at night, 0 auto-resolved within 10 minutes (2 whose error had stopped by then)",
         "2 incidents: 1 resolved, 1 still open",
-        "3 records in 1 file, from 2025-06-15T15:06:40.000Z to 2025-06-15T15:40:00.000Z",
+        "3 lines in 1 file, from 2025-06-15T15:06:40.000Z to 2025-06-15T15:40:00.000Z",
         "still open: by hand, since 2025-06-15T15:06:40.000Z (shop, E)",
         "pagerduty 15:06:40, slack 15:06:40; no match for 11 minutes while the source kept logging",
         "Pages per day and rule",

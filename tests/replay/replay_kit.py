@@ -10,7 +10,6 @@ import yaml
 
 from sidecar.config.load import load
 from sidecar.config.model import Config
-from sidecar.core.matching import Matcher
 from sidecar.core.times import SECOND
 from sidecar.replay.driver import options_for
 from sidecar.replay.logs import find
@@ -53,7 +52,7 @@ def line(seconds: float, level: str = "fatal", **fields: Any) -> bytes:
 
 def read(config: Config, *paths: Path | str, span: Span | None = None) -> tuple[list[tuple[float, str, int]], Stats]:
     """Return what would reach the engine: seconds after `EPOCH`, the last part of the source, number of matches."""
-    reader = Reader(Matcher(config.rules), lambda series: options_for(config, series), span=span)
+    reader = Reader(config.rules, lambda series: options_for(config, series), span=span)
     events = reader.events(find(map(str, paths), EPOCH))
     told = [((at - EPOCH) / SECOND, source.rpartition("/")[2], len(matches)) for at, _, source, matches in events]
     return told, reader.stats

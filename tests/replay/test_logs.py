@@ -55,7 +55,7 @@ def test_a_log_whose_packing_lacks_its_end_is_read_to_the_last_byte_that_is_ther
     path = tmp_path / f"app.log{suffix}"
     path.write_bytes(pack(line(0))[:-4])
     _, stats = read(config_of(tmp_path, FATAL), path)
-    assert (stats.records, len(stats.problems)) == (1, 1)
+    assert (stats.lines, len(stats.problems)) == (1, 1)
 
 
 @pytest.mark.parametrize(("suffix", "pack"), PACKED[:2], ids=["gz", "zst"])
@@ -70,7 +70,7 @@ def test_of_a_torn_file_everything_before_the_damage_is_read(
         list(blocks(find([str(path)], 0)[0].logs[0]))
     told, stats = read(config_of(tmp_path, FATAL), path)
     assert told[0] == (0.0, "app.log", 1)
-    assert stats.records > 1_000
+    assert stats.lines > 1_000
     assert len(stats.problems) == 1
 
 

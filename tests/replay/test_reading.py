@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from random import Random
 
 import pytest
 from replay_kit import EPOCH, FATAL, config_of, line, read
 
+from sidecar.core.replayed import ShownIncident, shown
 from sidecar.core.times import DAY, SECOND
-from sidecar.replay import logs
+from sidecar.replay import logs, reading
+from sidecar.replay.driver import replay
+from sidecar.replay.logs import find
 from sidecar.replay.reading import Span
 
 
@@ -26,12 +30,23 @@ def test_of_records_that_match_nothing_only_those_are_told_that_prove_life(tmp_p
     )
     told = list(dict.fromkeys(told))
     assert told == [(0, "app.log", 1), (1, "app.log", 0), (50, "app.log", 1), (50, "app.log", 0), (60, "app.log", 0)]
-    assert stats.records == 53
+    assert stats.lines == 53
 
 
-def test_what_is_logged_in_one_moment_is_read_in_one_go(tmp_path: Path) -> None:
-    told, _ = read(config_of(tmp_path, FATAL), log_of(tmp_path, line(0), line(0), line(0), line(1)))
-    assert told == [(0, "app.log", 3), (1, "app.log", 1)]
+def test_every_record_is_read_alone_with_the_matches_of_all_rules(tmp_path: Path) -> None:
+    config = config_of(tmp_path, FATAL, {**FATAL, "ruleName": "too"})
+    told, _ = read(config, log_of(tmp_path, line(0), line(0), line(1)))
+    assert told == [(0, "app.log", 2), (0, "app.log", 2), (1, "app.log", 2)]
+
+
+def test_what_cannot_matter_is_passed_over_but_never_the_first_record_behind_a_match(tmp_path: Path) -> None:
+    calm = [line(n, "info", message=f"request {n} was answered") for n in range(1, 5_001)]
+    lines = [calm[0], line(1_000), *calm[1_000:], line(5_000), line(5_001, "info")]
+    told, stats = read(config_of(tmp_path, FATAL), log_of(tmp_path, *lines))
+    assert told[:2] == [(1_000, "app.log", 1), (1_001, "app.log", 0)]
+    assert told[-3:-1] == [(5_000, "app.log", 1), (5_001, "app.log", 0)]
+    assert stats.lines == 4_004
+    assert len(told) < 100
 
 
 @pytest.mark.parametrize("block", [1, 7, 200, 1000, 100_000])
@@ -52,14 +67,14 @@ def test_logs_are_merged_by_time_and_at_the_same_time_by_name(tmp_path: Path) ->
 
 def test_a_late_record_is_read_behind_the_one_before_it(tmp_path: Path) -> None:
     told, _ = read(config_of(tmp_path, FATAL), log_of(tmp_path, line(100), line(40), line(101)))
-    assert told == [(100, "app.log", 2), (101, "app.log", 1)]
+    assert told == [(100, "app.log", 1), (100, "app.log", 1), (101, "app.log", 1)]
 
 
 def test_a_time_far_ahead_of_both_its_neighbours_is_not_believed(tmp_path: Path) -> None:
     """Once believed, it would have made everything behind it look stale."""
     lines = [line(0), line(3600), line(1), line(2, "info")]
     told, stats = read(config_of(tmp_path, FATAL), log_of(tmp_path, *lines))
-    assert [event for event in told if event[2]] == [(0, "app.log", 2), (1, "app.log", 1)]
+    assert [event[0] for event in told if event[2]] == [0, 0, 1]
     assert stats.wrong_times == 1
 
 
@@ -113,3 +128,24 @@ def test_options_are_those_of_the_input_that_follows_the_log_else_of_the_first(t
     config = config_of(tmp_path, FATAL, inputs=inputs)
     told = [read(config, log_of(tmp_path, text, name=name))[0][0][0] for name in ("app.log", "other.log")]
     assert told == [4 * 3600, -(5 * 3600 + 45 * 60)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_passing_over_changes_no_decision(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    random, at, lines = Random(seed), 0.0, []
+    for _ in range(6_000):
+        at += random.expovariate(1 / (300 if random.random() < 0.02 else 3))
+        matters = random.random() < 0.003
+        lines.append(line(at, random.choice(["fatal", "panic"]) if matters else "info", error_type=random.choice("AB")))
+    path = log_of(tmp_path, *lines)
+    config = config_of(tmp_path, FATAL, {**FATAL, "ruleName": "few", "countThreshold": 2, "window": "30m"})
+
+    def decided() -> list[ShownIncident]:
+        return [shown(one) for one in replay(config, find([str(path)], 0)).simulation.incidents.values()]
+
+    fast, passed_over = decided(), read(config, path)[0]
+    monkeypatch.setattr(reading, "prefilter_of", lambda rules, options: None)
+    whole = read(config, path)[0]
+    assert fast == decided()
+    assert len(fast) > 5
+    assert [event for event in passed_over if event[2]] == [event for event in whole if event[2]]

@@ -35,6 +35,17 @@ class Input(Section, kw_only=True):
     ] = 1024 * 1024
 
 
+_LevelKey = Annotated[
+    Text,
+    Meta(
+        pattern=r"^[A-Za-z0-9_@.-]{1,100}$",
+        description="The one key of JSON records that says their level (`severity`, `log.level`): faster. Records "
+        "without it have `default_level`.",
+        extra={"type": "text", "default": "any known key, or what the message tells"},
+    ),
+]
+
+
 class TailInput(Input, kw_only=True, tag_field="type", tag="tail"):
     """Follows files through rotation, truncation and deletion."""
 
@@ -44,6 +55,7 @@ class TailInput(Input, kw_only=True, tag_field="type", tag="tail"):
         Meta(description="Files to leave out, by base name or by whole path.", extra={"type": "list of globs"}),
     ] = msgspec.field(default_factory=list)
     format: Annotated[_FORMATS, Meta(description="How records are decoded.")] = "auto"
+    level_key: _LevelKey | UnsetType = UNSET
     start_at: Annotated[
         Literal["end", "beginning"],
         Meta(
@@ -93,6 +105,7 @@ class HttpInput(Input, kw_only=True, tag_field="type", tag="http"):
         | UnsetType
     ) = UNSET
     format: Annotated[_FORMATS, Meta(description="How bodies of plain lines are decoded.")] = "auto"
+    level_key: _LevelKey | UnsetType = UNSET
     max_body_bytes: Annotated[int, Meta(ge=1024, le=1024**3, description="Larger bodies are refused (413).")] = (
         64 * 1024 * 1024
     )
@@ -159,6 +172,7 @@ class StdinInput(Input, kw_only=True, tag_field="type", tag="stdin"):
     """Reads the daemon's standard input to its end. There can be one."""
 
     format: Annotated[_FORMATS, Meta(description="How records are decoded.")] = "auto"
+    level_key: _LevelKey | UnsetType = UNSET
 
 
 AnyInput = TailInput | HttpInput | JournalInput | StdinInput

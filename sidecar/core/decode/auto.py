@@ -60,6 +60,10 @@ class AutoDecoder:
         dues = [self._plain.due(), *(lane.due() for lane in self._lanes.values())]
         return min((due for due in dues if due is not None), default=None)
 
+    def idle(self, now: int) -> bool:
+        """Say whether no line from `now` on can belong to what was pushed."""
+        return self._plain.idle(now) and all(lane.idle(now) for lane in self._lanes.values())
+
     def state(self) -> bytes:
         """Return what to remember."""
         plain = self._plain.state()

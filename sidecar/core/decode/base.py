@@ -34,6 +34,8 @@ class DecodeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """IANA zone of times that are written without one."""
     default_level: Level = Level.INFO
     """Level of a record that has none, no error type and no stack trace."""
+    level_key: str | None = None
+    """The one key that says an object's level, flat with dots or nested; None: any of `keys.LEVEL`, or its texts."""
     max_line_bytes: int = 1024 * 1024
     """Longer lines are kept truncated."""
 
@@ -136,6 +138,9 @@ class Decoder(Protocol):
 
     def due(self) -> int | None:
         """Return when what is held has waited long enough (nanoseconds), None if nothing is."""
+
+    def idle(self, now: int) -> bool:
+        """Say whether nothing that was pushed makes a difference to what comes from `now` on."""
 
     def state(self) -> bytes:
         """Return what to remember, the held lines included; empty if there is nothing."""

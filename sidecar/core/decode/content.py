@@ -44,6 +44,7 @@ class ContentDecoder:
         self.hole = self._text.hole
         self.flush = self._text.flush
         self.due = self._text.due
+        self.idle = self._text.idle
         self.state = self._text.state
 
     def push(self, line: bytes, cut: bool, arrival: int, out: list[Decoded], around: Fields | None = None) -> None:

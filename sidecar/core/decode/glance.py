@@ -14,14 +14,16 @@ Invariants
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
 
 from sidecar.core.decode.base import Decoded
 from sidecar.core.decode.bounds import MAX_NAME
-from sidecar.core.decode.deferred import DeferredRecord, WholeReader
-from sidecar.core.decode.keys import Candidate, Plan, plan_of
+from sidecar.core.decode.deferred import TEXTS, DeferredRecord, WholeReader
+from sidecar.core.decode.keys import Candidate, Plan, plan_of, plan_with_level
 from sidecar.core.folding import fold
 from sidecar.core.levels import Level, Scale, level_from_value
 from sidecar.core.timestamps import TimeReader
@@ -79,7 +81,7 @@ class Place(msgspec.Struct, frozen=True):
 class Sight:
     """A parser for the lines of one logger, and what is made of its levels."""
 
-    __slots__ = ("_error_within", "_scale", "_service_within", "keys", "levels", "parse", "place", "within")
+    __slots__ = ("_error_within", "_scale", "_service_within", "keys", "levels", "parse", "place", "places", "within")
 
     def __init__(self, place: Place, keys: frozenset[str]) -> None:
         self.place = place
@@ -97,6 +99,7 @@ class Sight:
         required = [(names.setdefault(key, f"part_{len(names)}"), _TYPES[kind]) for key, kind in place.parts]
         others = keys.difference(names)
         optional = [(names.setdefault(key, f"other_{len(names)}"), _Plain | _Flat, None) for key in others]
+        self.places = _places(plan_of(dict.fromkeys(names)), names)
         self.parse = msgspec.json.Decoder(
             msgspec.defstruct(
                 "Line",
@@ -125,10 +128,24 @@ class Sight:
         return level
 
 
-class _Memory:
-    """The parsers that all readers share: most requests hold a line or two, and their streams are new."""
+def _places(plan: Plan, names: Mapping[str, str]) -> Mapping[str, str | None]:
+    """Return where a parser's lines have the texts that only one of its keys can hold. `names`: its attributes."""
+    found: dict[str, str | None] = {}
+    for text in TEXTS:
+        candidates: tuple[Candidate, ...] = getattr(plan, text)
+        if not candidates:
+            found[text] = None
+        elif len({key for key, _ in candidates}) == 1 and any(within is None for _, within in candidates):
+            found[text] = names[candidates[0][0]]
+    return found
 
-    def __init__(self) -> None:
+
+class _Memory:
+    """The parsers that all readers share that look for the same level key: most requests hold a line or two, and their
+    streams are new."""
+
+    def __init__(self, level_key: str | None) -> None:
+        self._level_key = level_key
         self.sights: dict[Place, Sight] = {}
         self.latest: tuple[Sight, ...] = ()
         self._gap = 0
@@ -140,7 +157,7 @@ class _Memory:
             self._wait -= 1
             return None
         usual = len(value) <= MAX_KEYS and not any(map(_UNUSUAL, value))
-        place = place_of(plan_of(value), value) if usual else None
+        place = place_of(plan_with_level(value, self._level_key), value) if usual else None
         if place is None:
             return None
         sight = self.sights.get(place)
@@ -154,16 +171,18 @@ class _Memory:
         return sight
 
 
-_memory = _Memory()
+_memory_of = cache(_Memory)  # of as many keys as configurations declare
 
 
 class Glancer:
     """Looks at the lines of one stream."""
 
-    def __init__(self, reader: WholeReader, times: TimeReader) -> None:
+    def __init__(self, reader: WholeReader, times: TimeReader, level_key: str | None = None) -> None:
+        """`level_key`: the only one that says a level; None: any that usually does."""
         self._reader = reader
         self._read_time = times.read_value
-        self._sights = _memory.latest
+        self._memory = _memory_of(level_key)
+        self._sights = self._memory.latest
         self._refused = self._pause = 0
 
     def glance(self, raw: bytes, arrival: int) -> Decoded | None:
@@ -194,6 +213,8 @@ class Glancer:
                 reader=self._reader,
                 raw=raw,
                 arrival=arrival,
+                parsed=line,
+                places=sight.places,
             )
             return Decoded(record, arrival, False, reading[1])
         self._refused = min(2 * self._refused + 1, LONGEST_PAUSE)
@@ -202,7 +223,7 @@ class Glancer:
 
     def learn(self, value: object) -> None:
         """Get to know an object that had to be read as a whole."""
-        if not self._pause and type(value) is dict and (sight := _memory.learn(value)) is not None:
+        if not self._pause and type(value) is dict and (sight := self._memory.learn(value)) is not None:
             self._sights = _first(sight, self._sights)
 
 

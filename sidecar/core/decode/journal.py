@@ -187,6 +187,10 @@ class JournalDecoder:
         self._text.flush(drafts, now)
         self._finish(drafts, out)
 
+    def idle(self, now: int) -> bool:
+        """Say whether no entry from `now` on can belong to what was pushed."""
+        return self._text.idle(now)
+
     def state(self) -> bytes:
         """Return what to remember, the held entries included."""
         text = self._text.state()

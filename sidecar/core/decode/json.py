@@ -34,6 +34,10 @@ class JsonDecoder:
         """Nothing is ever held."""
         return None
 
+    def idle(self, now: int) -> bool:
+        """Nothing is ever held."""
+        return True
+
     def state(self) -> bytes:
         """Nothing is remembered."""
         return b""

@@ -92,14 +92,24 @@ def plan_of(fields: Mapping[str, object]) -> Plan:
     return plan
 
 
+def plan_with_level(fields: Mapping[str, object], key: str | None) -> Plan:
+    """Return the plan for an object of which only one key says the level; None: any of `LEVEL` does. Made each time."""
+    plan = plan_of(fields)
+    if key is None:
+        return plan
+    places = _candidates(shape_of(fields), (key,))
+    return msgspec.structs.replace(plan, level=tuple((place, rest, scale_of(key)) for place, rest in places))
+
+
+def scale_of(name: str) -> Scale:
+    """Return whose numbers a level under a name is written in."""
+    return _SCALES.get(fold(name), Scale.PINO)
+
+
 def _make_plan(shape: Shape) -> Plan:
     return Plan(
         time=_candidates(shape, TIME),
-        level=tuple(
-            (key, rest, _SCALES.get(fold(name), Scale.PINO))
-            for name in LEVEL
-            for key, rest in _candidates(shape, (name,))
-        ),
+        level=tuple((key, rest, scale_of(name)) for name in LEVEL for key, rest in _candidates(shape, (name,))),
         message=_candidates(shape, MESSAGE),
         error_type=_candidates(shape, ERROR_TYPE),
         stack=_candidates(shape, STACK),

@@ -91,6 +91,10 @@ class Lane:
         due = due_after(self._arrival, self._latest)
         return due if held is None else min(due, held)
 
+    def idle(self, now: int) -> bool:
+        """Say whether no line from `now` on can belong to what was pushed."""
+        return self._around is None and not self._skipping and self._content.idle(now)
+
     def state(self) -> LaneState:
         """Return what to remember."""
         content = self._content.state()

@@ -13,7 +13,7 @@ from sidecar.core.decode.bounds import MAX_MESSAGE, MAX_NAME, clip_line, clip_st
 from sidecar.core.decode.glance import BEGINS_OBJECT, Glancer
 from sidecar.core.decode.heads import Head, read_head
 from sidecar.core.decode.json_object import Fields, read_object
-from sidecar.core.decode.keys import Plan, plan_of
+from sidecar.core.decode.keys import Plan, plan_of, scale_of
 from sidecar.core.decode.surroundings import complete, first_text, merged, text_of, value_at
 from sidecar.core.error_type import PANIC, Trace, holds_stack, read_stack, type_from_message, type_in_message
 from sidecar.core.fields import as_text, resolve
@@ -40,9 +40,11 @@ class ObjectReader:
         """`padding`: what is no part of a record's line at its ends."""
         self._default = options.default_level
         self._padding = padding
+        self._level_key = options.level_key
+        self._level_scale = scale_of(options.level_key or "")
         self._times = times
         self._read_time = times.read_value
-        glancer = Glancer(self, times)
+        glancer = Glancer(self, times, options.level_key)
         self.glance, self.learn = glancer.glance, glancer.learn
 
     def read(self, raw: bytes, arrival: int, *, cut: bool = False) -> Decoded | Rejected:
@@ -114,7 +116,9 @@ class ObjectReader:
                     if reading is not None:
                         time, zoneless = reading
                         break
-            if level is None and plan.level:
+            if level is None and self._level_key is not None:
+                level = level_from_value(resolve(layer, self._level_key), self._level_scale)
+            elif level is None and plan.level:
                 level = _level(layer, plan)
             if message is None and plan.message:
                 message = first_text(layer, plan.message, MAX_MESSAGE)
@@ -135,6 +139,8 @@ class ObjectReader:
             if plan.error:
                 errors += [layer[key] for key, rest in plan.error if rest is None]
 
+        if level is None and self._level_key is not None:
+            level = self._default
         # From here on: what the texts tell.
         stack = stack or stack_behind
         error_text: str | None = None

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import msgspec
 
-from sidecar.core.decode.base import Decoded, DecodeOptions, Rejected, StreamStats, restore
+from sidecar.core.decode.base import Decoded, DecodeOptions, Decoder, Rejected, StreamStats, restore
 from sidecar.core.decode.json_object import Fields
 from sidecar.core.decode.registry import FORMATS
 from sidecar.core.decode.settling import Settler
+from sidecar.core.decode.sieve import Pace, Sieve
 from sidecar.core.decode.surroundings import complete
 from sidecar.core.decode.text import JOIN_WAIT
 from sidecar.core.framing import Framer, Part, Piece
+from sidecar.core.prefilter.search import Prefilter
 from sidecar.core.timestamps import LATEST
 
 __all__ = ["JOIN_WAIT", "DecodeOptions", "Decoded", "Rejected", "Stream", "StreamStats", "holds_record"]
@@ -69,6 +71,10 @@ class Stream:
         self._options = options
         self._decoder = FORMATS[options.format](options, self._stats, decoder)
         self._around = around
+        self._pace = Pace()
+        self._alone: Decoder | None = None
+        self.prefilter: Prefilter | None = None
+        """Finds the lines that matter; None: all do. Replaced when the rules change."""
         if old_since is None:
             self._settler = Settler(self._stats, restored.time, restored.arrival)
         else:
@@ -153,8 +159,13 @@ class Stream:
         return finishes
 
     def _take_lines(self, block: bytes, arrival: int, out: list[Decoded]) -> bool:
-        # The place for a prefilter: it would search the whole block and leave the candidates among its lines, always
-        # with the last one, whose time is the stream's clock.
+        prefilter = self.prefilter
+        if prefilter is not None and not (prefilter.by_words and self._around):
+            found = self._pace.search(prefilter, block)
+            if found is not None:
+                if self._alone is None:
+                    self._alone = FORMATS[self._options.format](self._options, StreamStats(), b"")
+                return Sieve(block, self._decoder, self._alone, arrival, out).take(found)
         push = self._decoder.push
         lines = block[:-1].split(b"\n")
         last = lines.pop()

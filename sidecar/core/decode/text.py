@@ -162,6 +162,10 @@ class TextDecoder:
         """Return when the held record has waited long enough for a continuation."""
         return None if self._held is None else due_after(self._held.arrival, self._held.latest)
 
+    def idle(self, now: int) -> bool:
+        """Say whether no line from `now` on can belong to what was pushed."""
+        return self._held is None and (self._ended is None or now >= self._ended.until)
+
     def state(self) -> bytes:
         """Return what to remember."""
         held, ended = self._held, self._ended

@@ -53,6 +53,22 @@ class ZoneSuspect(Event, frozen=True, kw_only=True):
     offset_minutes: int
 
 
+class PrefilterChosen(Event, frozen=True, kw_only=True):
+    """What can be left out of an input unread was settled, with the rules."""
+
+    text = "every record is decoded: no search tells beforehand which ones matter to the rules"
+    input: str
+    reason: str
+    """Why everything is decoded; empty: it is not."""
+
+    @property
+    def loudness(self) -> Severity | None:
+        """What can be changed is worth a warning: `unavailable` is a missing library, `rules` are too wide a rule."""
+        if self.reason in ("", "format"):
+            return Severity.DEBUG if self.reason else None
+        return Severity.WARNING
+
+
 class FileFound(Event, frozen=True, kw_only=True):
     """A file appeared."""
 
