@@ -4,8 +4,8 @@ A record is taken to be read when it was logged, alone: at its own time, but not
 only those records are told of that change a decision: the first behind a match, which proves that the source lived on,
 and the last of each block.
 
-Where no line of a piece of a log can matter to a rule, its last line stands for it, as in the daemon. Where one can,
-the whole piece is decoded: when the source went on logging behind a match makes a difference.
+Lines that cannot matter to a rule are passed over, as in the daemon; but not those next to one that can, for they tell
+when it was read, and when the source went on logging behind it.
 
 Invariants
 - Events of one series come in order of time; where several series are merged, in order of time, then of their names.
@@ -38,9 +38,6 @@ Event = tuple[int, int, str, Sequence[Match]]
 
 TOGETHER_BYTES = 4 * 1024 * 1024
 """Blocks of all series that are read side by side: ten times as much once they are decoded."""
-
-PIECE_BYTES = 16 * 1024
-"""A hundred lines: little is decoded because of one that matters, and a search still costs far less than decoding."""
 
 SMALLEST_BLOCK = 8 * 1024
 """A few dozen lines: with less, most of the time would go into blocks."""
@@ -124,9 +121,10 @@ class Reader:
                     if since is None:
                         since = first_time(block, log, options, around)
                     stream = Stream(options, around=_own(around), old_since=since)
-                for piece in _pieces(block):
-                    stream.prefilter = prefilter if course.proven else None
-                    yield from course.add(stream.feed(piece, log.modified))
+                    stream.prefilter = prefilter
+                if prefilter is not None:
+                    prefilter.first = not course.proven
+                yield from course.add(stream.feed(block, log.modified))
                 self._count(stream)
                 if course.over:
                     return
@@ -137,24 +135,37 @@ class Reader:
             yield from course.add(stream.finish(log.modified))
             self._count(stream)
 
-    def _prefilter(self, options: DecodeOptions) -> Prefilter | None:
+    def _prefilter(self, options: DecodeOptions) -> WithNeighbours | None:
         found = prefilter_of(self._rules, options)
-        return None if found is None else AllOrNothing(found)
+        return None if found is None else WithNeighbours(found)
 
     def _count(self, stream: Stream) -> None:
         self.stats.rejected += sum(stream.take_stats().rejected.values())
 
 
-class AllOrNothing(Prefilter):
-    """Passes over blocks in which no line matters; of others it has every line decoded."""
+class WithNeighbours(Prefilter):
+    """Finds also the lines next to those that matter: a record was read after the one above it, and before the next."""
 
     def __init__(self, inner: Prefilter) -> None:
         self._inner = inner
         self.by_words = inner.by_words
+        self.first = True
+        """The first line matters, too: what is above it does, or nothing is."""
 
     def find(self, block: bytes) -> list[Found] | None:
-        """Return no lines, or None: all of them."""
-        return None if self._inner.find(block) != [] else []
+        """Return the lines of a block of whole lines that must be decoded, in order; None: all of them."""
+        found = self._inner.find(block)
+        if found is None:
+            return None
+        lines: dict[int, Found] = {}
+        if self.first:
+            lines[0] = _line_from(block, 0)
+        for line in found:
+            above = block.rfind(b"\n", 0, max(0, line.start - 1)) + 1
+            for one in (Found(above, line.start, False), line, _line_from(block, line.end)):
+                if one.end > one.start and (one is line or one.start not in lines):
+                    lines[one.start] = one
+        return list(lines.values())
 
 
 class _Course:
@@ -258,17 +269,16 @@ def first_time(block: bytes, log: Log, options: DecodeOptions, around: Mapping[s
     return next((one.record.time for one in decoded if one.record.time != unknown), unknown)
 
 
+def _line_from(block: bytes, start: int) -> Found:
+    """Return the first line from a place on that is not blank; at the end of a block an empty one."""
+    end = block.find(b"\n", start) + 1
+    while end and not block[start:end].strip():
+        start, end = end, block.find(b"\n", end) + 1
+    return Found(start, end, False)
+
+
 def _record_of(match: Match) -> int:
     return id(match.sample)
-
-
-def _pieces(block: bytes) -> Iterator[bytes]:
-    """Yield a block in pieces that end with a line, where it has lines that are short enough."""
-    at = 0
-    while at < len(block):
-        end = block.rfind(b"\n", at, at + PIECE_BYTES) + 1 or block.find(b"\n", at) + 1 or len(block)
-        yield block[at:end]
-        at = end
 
 
 def _own(around: Mapping[str, object] | None) -> dict[str, object] | None:
