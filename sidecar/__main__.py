@@ -16,6 +16,8 @@ COMMANDS = {
     "run": "run the daemon",
     "check": "validate a configuration file and all that it names",
     "send-test": "send a real test event to each channel and report what it answered",
+    "replay": "run the rules over old logs: every page that would have gone out",
+    "explain": "say what becomes of one record, or why an incident did or did not page",
     "incidents": "show what is open and what happened to it; acknowledge it, close it, or write it up",
     "silences": "show silences; add one, or end one",
     "report": "say how much was paged, by what and when, and how fast it was answered",

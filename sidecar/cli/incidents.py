@@ -107,7 +107,12 @@ def _show(one: IncidentAnswer) -> None:
         for line in sample.splitlines():
             print(f"  | {printable(line)}")
     sys.stdout.flush()
-    rows = [
+    print_table(Console(highlight=False), TIMELINE, timeline_rows(one))
+
+
+def timeline_rows(one: IncidentAnswer) -> list[tuple[str, ...]]:
+    """Return the rows of a table with everything that happened."""
+    return [
         (
             event.at,
             event.what,
@@ -117,7 +122,6 @@ def _show(one: IncidentAnswer) -> None:
         )
         for event in one.timeline
     ]
-    print_table(Console(highlight=False), TIMELINE, rows)
 
 
 def _write(text: str, path: Path | None) -> None:

@@ -34,7 +34,7 @@ from sidecar.core.rulestate import RuleState, definition_of
 from sidecar.core.samples import add_earlier
 from sidecar.core.silences import Silence
 from sidecar.core.skimming import Skimming
-from sidecar.core.state import Changes, RuleRow, Snapshot, SourceRow
+from sidecar.core.state import Changes, GroupKey, RuleRow, Snapshot, SourceRow
 from sidecar.core.storms import Storms
 from sidecar.core.telling import Telling
 from sidecar.core.times import MINUTE
@@ -200,6 +200,20 @@ class Engine:
     def open_incidents(self) -> Iterator[Incident]:
         """Yield every open incident."""
         yield from self._ledger.incidents.values()
+
+    def next_due(self) -> int | None:
+        """Return a time up to and at which no tick decides anything; None: until something is applied, none does."""
+        ledger = self._ledger
+        dues = [] if (timer := self._closing.timers.first()) is None else [timer]
+        if any(state.windows for state in ledger.rules.values()):
+            dues.append(ledger.row.swept_at + MINUTE - 1)
+        return min(dues, default=None)
+
+    def counted(self, rule: str, group: GroupKey) -> int | None:
+        """Return how many of a group's matches are within the window that ends at the newest; None: none is counted."""
+        state = self._ledger.rules.get(rule)
+        window = None if state is None else state.windows.get(group)
+        return None if state is None or window is None or state.span is None else window.count(state.span)
 
     def has_room_for_silence(self, now: int) -> bool:
         """Whether a further silence can be taken over."""

@@ -20,6 +20,7 @@ from sidecar.core.decode.surroundings import complete
 from sidecar.core.decode.text import JOIN_WAIT
 from sidecar.core.framing import Framer, Part, Piece
 from sidecar.core.prefilter.search import Prefilter
+from sidecar.core.timestamps import LATEST
 
 __all__ = ["JOIN_WAIT", "DecodeOptions", "Decoded", "Rejected", "Stream", "StreamStats", "holds_record"]
 
@@ -44,10 +45,19 @@ class _State(msgspec.Struct, frozen=True, omit_defaults=True):
 class Stream:
     """Reads one stream: one file of a lineage, one HTTP input and tag."""
 
-    def __init__(self, options: DecodeOptions, state: bytes | None = None, around: Fields | None = None) -> None:
+    def __init__(
+        self,
+        options: DecodeOptions,
+        state: bytes | None = None,
+        around: Fields | None = None,
+        *,
+        old_since: int | None = None,
+    ) -> None:
         """Start anew, or go on from what `state()` returned; a state that cannot be read counts as none.
 
-        `around`: fields that stand in for those a record has not got, such as its container's.
+        `around`: fields that stand in for those a record has not got, such as its container's. `old_since`: this is an
+        old log, whose arrival tells nothing but the year of times without one; a record without a time before all that
+        have one was logged then, nanoseconds since the epoch.
         """
         restored = restore(state, _State)
         self._stats = StreamStats()
@@ -65,7 +75,10 @@ class Stream:
         self._alone: Decoder | None = None
         self.prefilter: Prefilter | None = None
         """Finds the lines that matter; None: all do. Replaced when the rules change."""
-        self._settler = Settler(self._stats, restored.time, restored.arrival)
+        if old_since is None:
+            self._settler = Settler(self._stats, restored.time, restored.arrival)
+        else:
+            self._settler = Settler(self._stats, old_since, LATEST, believes=True)
         self._recent = bytearray(restored.tail)
 
     @property
