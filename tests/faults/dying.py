@@ -14,6 +14,7 @@ import os
 import signal
 import sqlite3
 import sys
+import traceback
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -219,6 +220,9 @@ def live(request: dict[str, Any]) -> None:
     code = 70
     try:
         code = sidecar.__main__.main(["run", "--config", request["config"]])
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
+        raise
     finally:
         os._exit(code)
 

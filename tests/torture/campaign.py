@@ -339,7 +339,7 @@ class Campaign:
         async def look() -> None:
             while not await holds():
                 await asyncio.wait({ended}, timeout=0.05)
-                assert not ended.done(), self.stderr.read_text()[-3000:]
+                assert not ended.done(), f"ended with {ended.result()}: {self.stderr.read_text()[-3000:]}"
 
         try:
             async with asyncio.timeout(PATIENCE):
@@ -347,11 +347,11 @@ class Campaign:
         except TimeoutError:
             self._signal(signal.SIGKILL)
             await ended
-            raise AssertionError(f"it never came to this: {what}") from None
+            raise AssertionError(f"it never came to this: {what}\n{self.stderr.read_text()[-3000:]}") from None
 
     async def _all_known(self) -> bool:
         return await self._has_begun() and {f"tail:{self.logs}/{name}.log" for name in LOGS} <= {
-            question.args[0].source for question in testimony(self.database) if question.name == "advance"
+            question.args[0].source for question in testimony(self.database) if question.name == "take_in"
         }
 
     async def _has_begun(self) -> bool:
@@ -391,7 +391,7 @@ class Campaign:
         return Counter(
             line_digest(match)
             for question in testimony(self.database)
-            if question.name == "advance"
+            if question.name == "take_in"
             for match in question.args[0].matches
             if not match.clearing
         )

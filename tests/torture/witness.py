@@ -58,15 +58,15 @@ def testify() -> None:
 
         setattr(Engine, name, call)
 
-    for name in ("advance", "tick", "reconfigure", "fall_back", "say", "say_together", "silence"):
+    for name in ("take_in", "tick", "reconfigure", "fall_back", "say", "say_together", "silence"):
         wrap(name)
 
     submit = Pipeline._submit
 
-    def submitting(self: Pipeline, changes: Any, name: str = "", rows: Any = None, more: Any = (), **how: Any) -> Any:
+    def submitting(self: Pipeline, changes: Any, more: Any = (), **how: Any) -> Any:
         testimony = [(pickle.dumps(tuple(question)),) for question in asked]
         asked.clear()
-        return submit(self, changes, name, rows, [*more, *([(put, testimony)] if testimony else [])], **how)
+        return submit(self, changes, [*more, *([(put, testimony)] if testimony else [])], **how)
 
     Pipeline._submit = submitting  # type: ignore[method-assign]
     merging._APPENDED = merging._APPENDED | {TABLE}  # type: ignore[misc]
@@ -83,7 +83,7 @@ def testify() -> None:
 def told(name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return what a call was told, as far as it can be written and is not the configuration's."""
     match name:
-        case "advance":
+        case "take_in":
             (step,) = args
             whole = [msgspec.structs.replace(match, sample=match.sample.in_full()) for match in step.matches]
             return (msgspec.structs.replace(step, matches=whole),)
