@@ -17,9 +17,11 @@ from sidecar.core.decode.registry import FORMATS
 from sidecar.core.decode.settling import Settler
 from sidecar.core.decode.sieve import Pace, Sieve
 from sidecar.core.decode.surroundings import complete
-from sidecar.core.decode.text import JOIN_WAIT
+from sidecar.core.decode.text import JOIN_WAIT, TextDecoder
+from sidecar.core.decode.text_sieve import TextSieve
 from sidecar.core.framing import Framer, Part, Piece
 from sidecar.core.prefilter.search import Prefilter
+from sidecar.core.prefilter.texts import TextSearch, is_text
 
 __all__ = ["JOIN_WAIT", "DecodeOptions", "Decoded", "Rejected", "Stream", "StreamStats", "holds_record"]
 
@@ -148,11 +150,19 @@ class Stream:
     def _take_lines(self, block: bytes, arrival: int, out: list[Decoded]) -> bool:
         prefilter = self.prefilter
         if prefilter is not None and not (prefilter.by_words and self._around):
-            found = self._pace.search(prefilter, block)
+            search = self._search_for(prefilter, block)
+            found = self._pace.search(search, block)
             if found is not None:
                 if self._alone is None:
                     self._alone = FORMATS[self._options.format](self._options, StreamStats(), b"")
-                return Sieve(block, self._decoder, self._alone, arrival, out).take(found)
+                if not isinstance(search, TextSearch):
+                    return Sieve(block, self._decoder, self._alone, arrival, out).take(found)
+                text: TextDecoder = self._decoder.text  # type: ignore[attr-defined] # decoders of text have one
+                sieve = TextSieve(block, self._decoder, text, self._alone, arrival, out)
+                finished = sieve.take(found)
+                if sieve.decoded > len(block):
+                    self._pace.rest()
+                return finished
         push = self._decoder.push
         lines = block[:-1].split(b"\n")
         last = lines.pop()
@@ -161,6 +171,10 @@ class Stream:
         before = len(out)
         push(last, False, arrival, out)
         return len(out) > before
+
+    def _search_for(self, prefilter: Prefilter, block: bytes) -> Prefilter | TextSearch:
+        texts = prefilter.texts
+        return texts if texts is not None and (self._options.format != "auto" or is_text(block)) else prefilter
 
     def _settled(self, out: list[Decoded], *, last_followed: bool) -> list[Decoded]:
         if self._around:

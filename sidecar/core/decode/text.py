@@ -100,6 +100,7 @@ class TextDecoder:
     def __init__(
         self, options: DecodeOptions, stats: StreamStats, state: bytes = b"", *, logfmt: Logfmt = Logfmt.IGNORED
     ) -> None:
+        self.text = self
         self._stats = stats
         self._times = TimeReader(options.timezone)
         self._reader = TextReader(options, self._times, logfmt)
@@ -112,7 +113,7 @@ class TextDecoder:
 
     def push(self, line: bytes, cut: bool, arrival: int, out: list[Decoded], around: Fields | None = None) -> None:
         """Take a line. `around`: what it was wrapped in."""
-        text = strip_ansi(decode_text(line, cut=cut)).rstrip("\r").removeprefix(_MARK)
+        text = text_of(line, cut=cut)
         if not text or text.isspace():
             self._push_blank(out)
             return
@@ -225,6 +226,11 @@ class TextDecoder:
         if head.level is None or head.level < Level.WARN:
             return False
         return is_traceback(text) or (head.timed and (is_exception(text.strip()) or is_ruby_exception(text)))
+
+
+def text_of(line: bytes, *, cut: bool = False) -> str:
+    """Return what a line says, without colours and what editors and other systems put around it."""
+    return strip_ansi(decode_text(line, cut=cut)).rstrip("\r").removeprefix(_MARK)
 
 
 _MARK = "\ufeff"
