@@ -200,8 +200,10 @@ def odd(rng: Random, style: Style) -> str:
     if rng.random() < 0.25:
         style = rng.choice(STYLES)
     level = rng.choice(LEVELS) if rng.random() < 0.6 else rng.choice(CALM)
-    if rng.random() < 0.2:
+    if rng.random() < 0.3:
         level = odd_lines.level_text(rng) if rng.random() < 0.3 else cased(rng, level)
+    if rng.random() < 0.4:  # nothing else about it
+        return style(rng, level, "Request done").replace("\n", " ")
     kind = rng.randrange(10)
     line = style(rng, level, rng.choice(MESSAGES)(rng).replace("\n", " "))
     if kind < 2:

@@ -206,8 +206,11 @@ def matches(rules: list[Rule], options: DecodeOptions, prefilter: search.Prefilt
         return list(Detector(stream, Matcher(rules)).judge(data, arrival=NOW, at_end=False, final=True).matches)
 
 
-def run_trials(seed: int, *, lines: int = 0, seconds: float = 0.0) -> str | None:
-    """Compare streams until there were enough lines, or for a while; return the first difference in words."""
+def run_trials(seed: int, *, lines: int = 0, seconds: float = 0.0) -> tuple[str | None, int]:
+    """Compare streams until there were enough lines, or for a while.
+
+    Return the first difference in words, and how many lines were compared.
+    """
     number = count = 0
     until = time.monotonic() + seconds
     while count < lines or time.monotonic() < until:
@@ -220,8 +223,8 @@ def run_trials(seed: int, *, lines: int = 0, seconds: float = 0.0) -> str | None
             trial.shrink()
             exact, quick = trial.differs() or (None, None)
             rules = [(rule.levels, rule.condition, rule.resolve.when) for rule in trial.rules]
-            return f"{trial.options} {rules}\n{trial.lines}\nexact: {exact}\nquick: {quick}"
-    return None
+            return f"{trial.options} {rules}\n{trial.lines}\nexact: {exact}\nquick: {quick}", count
+    return None, count
 
 
 def main() -> int:
@@ -230,8 +233,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**9)
     args = parser.parse_args()
     sys.stdout.write(f"--seed {args.seed}\n")
-    found = run_trials(args.seed, seconds=args.seconds)
-    sys.stdout.write(f"{found or 'no difference'}\n")
+    found, lines = run_trials(args.seed, seconds=args.seconds)
+    sys.stdout.write(f"{found or 'no difference'} in {lines:,} lines\n")
     return 1 if found else 0
 
 

@@ -89,8 +89,8 @@ class Prefilter:
         self.texts: texts.TextSearch | None = None
         """What is looked for where a file holds text."""
         if log_format in texts.FORMATS:
-            main = _compiled([*of_text(needs.levels, level_key), ODD_ESCAPE, *words]).scan
-            self.texts = texts.TextSearch([self._escaped, main], hyperscan.ScanTerminated)
+            main, odd = _compiled([*of_text(needs.levels, level_key), *words]).scan, _compiled([ODD_ESCAPE]).scan
+            self.texts = texts.TextSearch(main, [self._escaped, odd], hyperscan.ScanTerminated)
 
     def find(self, block: bytes) -> list[Found] | None:
         """Return the lines of a block of whole lines that must be decoded, in order; None: all of them."""

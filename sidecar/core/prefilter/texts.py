@@ -36,9 +36,10 @@ _WRAPPED = (b" stdout ", b" stderr ", b'"stream"')
 class TextSearch:
     """What to look for in one input's text."""
 
-    def __init__(self, scans: Sequence[Scan], terminated: type[Exception]) -> None:
-        """`terminated`: what a scan raises that a hit has ended."""
-        self._scans = scans
+    def __init__(self, main: Scan, escapes: Sequence[Scan], terminated: type[Exception]) -> None:
+        """`escapes`: what finds nothing without a backslash. `terminated`: what a scan raises that a hit has ended."""
+        self._main = main
+        self._escapes = escapes
         self._terminated = terminated
 
     def find(self, block: bytes) -> list[Found] | None:
@@ -56,8 +57,10 @@ class TextSearch:
                 return None
             at = block.find(COLOUR, at + 1)
         try:
-            for scan in self._scans:
-                scan(block, hit)
+            self._main(block, hit)
+            if b"\\" in block:
+                for scan in self._escapes:
+                    scan(block, hit)
         except self._terminated:
             return None
         found: list[Found] = []
