@@ -16,14 +16,18 @@ TRACES = (
     "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\n    x = y[1]\n        ~^^^\nKeyError: 'x'\n\n"
     "During handling of the above exception, another exception occurred:\n\nTraceback (most recent call last):\n"
     '  File "b.py", line 2, in g\nfoo.BarError: boom\nDETAIL:  Key (id)=(7) exists.',
-    "  + Exception Group Traceback (most recent call last):\n  |   File \"a.py\", line 1\n  | ExceptionGroup: x (1)\n  +-+--",
-    "/app/a.js:7\n    throw new Error('x')\n    ^\n\nError: x\n    at run (/app/a.js:7:3) {\n  code: 'E'\n}\n\nNode.js v20.1.0",
+    "  + Exception Group Traceback (most recent call last):\n"
+    '  |   File "a.py", line 1\n  | ExceptionGroup: x (1)\n  +-+--',
+    "/app/a.js:7\n    throw new Error('x')\n    ^\n\nError: x\n    at run (/app/a.js:7:3) {\n  code: 'E'\n}\n\n"
+    "Node.js v20.1.0",
     "node:internal/a:7\n  foo\n  ^\nAPIError [ERR_X]: x",
     "file:///app/b.mjs:3\nfoo()\n^^^\nTypeError: y",
-    "thread 'main' panicked at src/main.rs:2:5:\nERROR boom\nnote: run with `RUST_BACKTRACE=1`\nstack backtrace:\n   0: x",
+    "thread 'main' panicked at src/main.rs:2:5:\nERROR boom\nnote: run with `RUST_BACKTRACE=1`\n"
+    "stack backtrace:\n   0: x",
     "java.io.IOException: gone\n\tat a.B.c(B.java:1)\n\t... 7 more\nCaused by: a.FooException: y\n\tSuppressed: z",
     "panic: boom [recovered]\n\tpanic: again\n\ngoroutine 7 [running]:\nmain.f(0x1)\n\t/a.go:1 +0x1\nexit status 2",
-    "PHP Fatal error:  Uncaught Foo\\BarException: x in /a.php:3\nStack trace:\n#0 /b.php(1): f()\n#1 {main}\n  thrown in /a.php on line 3",
+    "PHP Fatal error:  Uncaught Foo\\BarException: x in /a.php:3\nStack trace:\n"
+    "#0 /b.php(1): f()\n#1 {main}\n  thrown in /a.php on line 3",
     "a.rb:1:in `f': boom (FooError)\n\tfrom b.rb:2:in `g'\na.rb:9:in `h': why (BarError)",
     "Error: while\n\nCaused by:\n    0: x\n    1: connection refused\n\nStack backtrace:\n   0: y",
     "System.Foo: x\n ---> System.Bar: y\n   at A.B() in C:\\a.cs:line 3\n   --- End of inner exception stack trace ---",
@@ -67,8 +71,22 @@ BLOCKS = (
     "Next Foo: x",
 )
 WORDS = (
-    *("Request done", "user 7 logged in", "GET /errors/7 200 in 3 ms", "no error found", "took 5 s", "listening on :80"),
-    *("failed: error 5, warning", "cache miss", "errors: 0", "at 03:04:05 critical", "0 warnings", "payments recovered"),
+    *(
+        "Request done",
+        "user 7 logged in",
+        "GET /errors/7 200 in 3 ms",
+        "no error found",
+        "took 5 s",
+        "listening on :80",
+    ),
+    *(
+        "failed: error 5, warning",
+        "cache miss",
+        "errors: 0",
+        "at 03:04:05 critical",
+        "0 warnings",
+        "payments recovered",
+    ),
     *("see a.js:7", "opened /app/x.ts:12", "see", "shop=5", "recovered=true", "status=500 x", "x kind=error_code"),
     *("Caf\u00e9 \u2003ERROR", "a\u00a0warn", "done (error)", "(warning) x", "[fatal", "<3> x", "E0102 03:04:05"),
 )
@@ -129,7 +147,9 @@ def pairs(rng: Random, level: str, message: str) -> str:
     if rng.random() < 0.1:
         made.append((rng.choice((*odd_lines.ERROR_KEYS, *odd_lines.STACK_KEYS)), rng.choice((*NAMES, "nil", *TRACES))))
     if rng.random() < 0.3:
-        made.append((rng.choice(("service", "shop", "status", "recovered", "kind")), rng.choice(("payments", "5", "x"))))
+        made.append(
+            (rng.choice(("service", "shop", "status", "recovered", "kind")), rng.choice(("payments", "5", "x")))
+        )
     if rng.random() < 0.2:
         rng.shuffle(made)
     line = " ".join(f"{cased(rng, key) if rng.random() < 0.1 else key}={quoted(rng, value)}" for key, value in made)
@@ -139,7 +159,7 @@ def pairs(rng: Random, level: str, message: str) -> str:
 def klog(rng: Random, level: str, message: str) -> str:
     letter = {"e": "E", "f": "F", "p": "F", "w": "W", "d": "D"}.get(level[:1].lower(), "I")
     if rng.random() < 0.5:
-        message = f"\"{rng.choice(WORDS)}\" {rng.choice(('err', 'error', 'x'))}={quoted(rng, message)} pod=\"a/b\""
+        message = f'"{rng.choice(WORDS)}" {rng.choice(("err", "error", "x"))}={quoted(rng, message)} pod="a/b"'
     return f"{letter}0102 03:04:05.{rng.randrange(10**6):06}       1 a.go:{rng.randrange(99)}] {message}"
 
 
@@ -187,7 +207,9 @@ def bent(rng: Random, line: str) -> str:
         return rng.choice((" ", "\t", "\ufeff", "\u2003", "\r", "\x1c", "    ")) + line
     if kind < 8:
         return line + rng.choice((" ", "\r", "\u00a0", ":", "\t", "\x1f", "\u3000"))
-    return f"{line[:at]}{rng.choice((' ', ':', '=', chr(34), '[', '(', chr(92), chr(0xA0), 'ERROR', chr(9)))}{line[at:]}"
+    return (
+        f"{line[:at]}{rng.choice((' ', ':', '=', chr(34), '[', '(', chr(92), chr(0xA0), 'ERROR', chr(9)))}{line[at:]}"
+    )
 
 
 def boring(rng: Random, style: Style) -> str:

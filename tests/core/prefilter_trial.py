@@ -47,7 +47,9 @@ def setting(number: int) -> tuple[list[Rule], DecodeOptions, search.Prefilter | 
     rng = Random(number)
     rules = random_rules(rng)
     options = DecodeOptions(
-        format=rng.choice(("auto", "auto", "auto", "auto", "json", "cri", "docker", "text", "text", "logfmt", "logfmt")),
+        format=rng.choice(
+            ("auto", "auto", "auto", "auto", "json", "cri", "docker", "text", "text", "logfmt", "logfmt")
+        ),
         default_level=rng.choice((Level.INFO, Level.INFO, Level.INFO, Level.DEBUG, Level.WARN, Level.ERROR)),
         max_line_bytes=rng.choice((1024 * 1024, 1024 * 1024, 600)),
         level_key=rng.choice((None, None, None, "level", "log.level", "severity", "priority", "error_code")),

@@ -38,7 +38,10 @@ class Pace:
         self._pause = self._wait = 0
 
     def search(self, prefilter: Prefilter | TextSearch, block: bytes) -> list[Found] | None:
-        """Return the lines to decode; None: all of them. Where that comes out, the next blocks are not searched."""
+        """Return the lines to decode; None: all of them. Where that comes out, the next blocks are not searched.
+
+        Whoever decodes the lines says whether it `paid`, or takes a `rest` after all.
+        """
         if len(block) < MIN_BLOCK:
             return None
         if self._wait:
@@ -47,12 +50,14 @@ class Pace:
         found = prefilter.find(block)
         if found is None:
             self.rest()
-        else:
-            self._pause = 0
         return found
 
+    def paid(self) -> None:
+        """Go on searching."""
+        self._pause = 0
+
     def rest(self) -> None:
-        """Search no blocks for a while: it did not pay."""
+        """Search no blocks for a while, the longer the more often that comes out in a row."""
         self._wait = self._pause = min(2 * self._pause + 1, MAX_PAUSE)
 
 

@@ -156,12 +156,12 @@ class Stream:
                 if self._alone is None:
                     self._alone = FORMATS[self._options.format](self._options, StreamStats(), b"")
                 if not isinstance(search, TextSearch):
+                    self._pace.paid()
                     return Sieve(block, self._decoder, self._alone, arrival, out).take(found)
                 text: TextDecoder = self._decoder.text  # type: ignore[attr-defined] # decoders of text have one
                 sieve = TextSieve(block, self._decoder, text, self._alone, arrival, out)
                 finished = sieve.take(found)
-                if sieve.decoded > len(block):
-                    self._pace.rest()
+                (self._pace.paid if sieve.paid else self._pace.rest)()
                 return finished
         push = self._decoder.push
         lines = block[:-1].split(b"\n")

@@ -23,6 +23,10 @@ from sidecar.core.prefilter.found import Found
 _TIMED = re.compile(rb"\d:\d\d|\d{6}|\d[eE]\+?\d")
 """Stands on every line that has a time."""
 
+MAX_DECODED = 0.9
+"""Share of a block that is decoded from which on it is not worth searching: where no line shows that it begins a record,
+and where times have to be looked for far in front of the records that take them over."""
+
 
 class TextSieve:
     """One block on its way through a decoder."""
@@ -41,8 +45,13 @@ class TextSieve:
         """Up to where lines are decoded or left out."""
         self._finished = False
         """The last line decoded finished a record."""
-        self.decoded = 0
+        self._decoded = 0
         """Bytes of all lines that had to be decoded, twice if need be."""
+
+    @property
+    def paid(self) -> bool:
+        """Whether enough was left out."""
+        return self._decoded < len(self._block) * MAX_DECODED
 
     def take(self, found: Iterable[Found]) -> bool:
         """Decode what must be of the block; return whether its last line finished a record."""
@@ -73,7 +82,7 @@ class TextSieve:
         end = self._block.index(b"\n", self._at)
         known = len(self._out)
         self._decoder.push(self._block[self._at : end], False, self._arrival, self._out)
-        self.decoded += end + 1 - self._at
+        self._decoded += end + 1 - self._at
         self._at = end + 1
         self._finished = len(self._out) > known
 
@@ -116,7 +125,7 @@ class TextSieve:
             for line in self._block[start : end - 1].split(b"\n"):
                 self._alone.push(line, False, self._arrival, out)
             self._alone.hole(out)
-            self.decoded += end - start
+            self._decoded += end - start
             timed = [decoded for decoded in out if decoded.record.time != UNTIMED]
             if timed:
                 return timed[-1:]
