@@ -24,12 +24,31 @@ REGEX_MEMORY = 8 * 1024 * 1024
 """Bytes that one compiled RE2 pattern and its state cache may take: RE2's own default, made explicit."""
 
 
+_LETTERS = re.compile(r"[A-Za-z]+")
+_UNUSUAL = re.compile(r"\\[A-Za-z0-9](?<!\\[dDsSwWbB])|\(\?[A-Za-z-]*\)|\[\^?\]|\[[^\]]*\[")
+_CLASSES = re.compile(r"\\.|\[[^\]]*\]", re.S)
+_GROUP = re.compile(r"\([^()]*\)")
+_OPTIONAL = re.compile(r"[A-Za-z](?:[?*]|\{)|\+")
+
+
 class PatternError(ValueError):
     """A regular expression that RE2 does not take; the message is RE2's reason."""
 
 
 def compile_glob(pattern: str) -> Callable[[str], bool]:
     """Return a test for a whole text against a case-sensitive glob of `*`, `?`, `[…]` and `[!…]`."""
+    word = pattern.strip("*")
+    if not any(special in word for special in "*?["):
+        # What most people write, at a fifth of the cost.
+        match pattern.startswith("*"), pattern.endswith("*"):
+            case False, False:
+                return word.__eq__
+            case True, True:
+                return lambda text: word in text
+            case True, False:
+                return lambda text: text.endswith(word)
+            case _:
+                return lambda text: text.startswith(word)
     found = re.compile(fnmatch.translate(pattern)).match
     return lambda text: found(text) is not None
 
@@ -41,7 +60,30 @@ def compile_regex(pattern: str) -> Callable[[str], bool]:
         PatternError: RE2 does not take the pattern.
     """
     search = _compiled(pattern, capturing=False).search
+    word, any_case = word_of_regex(pattern) or ("", False)
+    if word and not any_case:
+        # To see that a word is missing takes a hundredth of what RE2 takes to say so.
+        return lambda text: word in text and search(_encoded(text)) is not None
     return lambda text: search(_encoded(text)) is not None
+
+
+def word_of_regex(pattern: str) -> tuple[str, bool] | None:
+    """Return letters that stand in every text a regular expression matches, and whether in any case.
+
+    They are the longest outside its groups, if it is written without anything unusual. Without regard to case RE2 also
+    takes the Kelvin sign for a `k` and the long s for an `s`: neither is among them then.
+    """
+    any_case = pattern.startswith("(?i)")
+    rest = pattern.removeprefix("(?i)")
+    if _UNUSUAL.search(rest):
+        return None
+    rest, groups = _CLASSES.sub(" ", rest), 1
+    while groups:
+        rest, groups = _GROUP.subn(" ", rest)
+    if re.search(r"[|()\[\]\\]", rest):
+        return None
+    words = _LETTERS.findall(re.sub("[kKsS]", " ", _OPTIONAL.sub(" ", rest)) if any_case else _OPTIONAL.sub(" ", rest))
+    return (max(words, key=len), any_case) if words else None
 
 
 def compile_captures(pattern: str) -> tuple[tuple[str, ...], Callable[[str], tuple[str | None, ...]]]:

@@ -40,3 +40,7 @@ class Record(msgspec.Struct, kw_only=True, gc=False):
     def in_full(self) -> Record:
         """Return the record fit to be written: one of which part is still to be read (`decode.deferred`) is not."""
         return self
+
+    def surround(self, around: dict[str, object]) -> bool:
+        """Take fields that stand in for missing ones once somebody asks; say whether that is possible."""
+        return False

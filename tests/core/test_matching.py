@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -207,6 +208,55 @@ def test_what_re2_refuses_is_an_error_and_prints_nothing(pattern: str, capfd: py
     with pytest.raises(PatternError):
         compile_regex(pattern)
     assert capfd.readouterr() == ("", "")
+
+
+PIECES = st.sampled_from(
+    [
+        *(
+            "ab",
+            "b",
+            "abc",
+            "k",
+            "S",
+            ".",
+            "[ab]",
+            "[^a]",
+            "(a|bc)",
+            "(?:ab)",
+            "a?",
+            "b*",
+            "c+",
+            "b{0,2}",
+            r"\d",
+            r"\.",
+        ),
+        *(
+            r"\x61",
+            "^",
+            "$",
+            r"\b",
+            "|",
+            "(?i)",
+            "(?i:A)",
+            " ",
+            "(ab)?",
+            "[[:alpha:]]",
+            r"\Qa|b\E",
+            r"\pL",
+            "(?s).",
+            "é",
+        ),
+    ]
+)
+
+
+@given(st.lists(PIECES, min_size=1, max_size=5).map("".join), st.text("abckKsSA .|1é\u212a\u017f", max_size=12))
+def test_a_regular_expression_finds_what_re2_finds(pattern: str, text: str):
+    try:
+        expected = re2.search(pattern, text) is not None
+    except re2.error:
+        return
+    assert compile_regex(pattern)(text) is expected
 
 
 def test_a_hostile_regular_expression_takes_linear_time() -> None:

@@ -31,12 +31,13 @@ async def test_an_unfinished_line_is_joined_across_looks(tmp_path: Path) -> None
 
 
 async def test_reads_in_bounded_blocks(tmp_path: Path) -> None:
-    """A large file comes in blocks of 256 KiB, of which only the last says that the end was reached."""
+    """A large file comes in blocks of 1 MiB at most, of which only the last says that the end was reached."""
     tail = Driver(tmp_path)
     tail.write("a.log", "x" * (2 * BLOCK_BYTES) + "y\n")
     batches = [batch for batch in await tail.look() if batch.data]
-    assert [len(batch.data) for batch in batches] == [BLOCK_BYTES, BLOCK_BYTES, 2]
-    assert [batch.at_end for batch in batches] == [False, False, True]
+    assert sum(len(batch.data) for batch in batches) == 2 * BLOCK_BYTES + 2
+    assert max(len(batch.data) for batch in batches) <= BLOCK_BYTES
+    assert [batch.at_end for batch in batches] == [*[False] * (len(batches) - 1), True]
 
 
 async def test_live_files_go_before_a_backlog(tmp_path: Path) -> None:
@@ -47,7 +48,9 @@ async def test_live_files_go_before_a_backlog(tmp_path: Path) -> None:
     tail.write("backlog.log", "b\n" * (2 * BLOCK_BYTES))
     tail.write("live.log", "new\n")
     sources = [Path(batch.source).name for batch in await tail.look() if batch.data]
-    assert sources == ["live.log", "backlog.log", "backlog.log", "backlog.log", "backlog.log"]
+    assert sources[:1] == ["live.log"]
+    assert len(sources) > 4
+    assert {*sources[1:]} == {"backlog.log"}
 
 
 async def test_backlogs_take_turns(tmp_path: Path) -> None:

@@ -10,13 +10,22 @@ Invariant: whoever looks at a deferred record sees what the reader would have ma
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
+from sidecar.core.decode.bounds import MAX_MESSAGE, MAX_NAME
 from sidecar.core.decode.json_object import Fields
+from sidecar.core.decode.surroundings import complete, merged
 from sidecar.core.records import Record
 
 DEFERRED = ("message", "root_cause", "stack", "host", "environment", "namespace", "trace_id", "line")
 """What is read only when somebody asks, besides the fields."""
+
+
+TEXTS = {
+    "message": MAX_MESSAGE,
+    **dict.fromkeys(("host", "environment", "namespace", "trace_id"), MAX_NAME),
+}
+"""Those that may stand in the line as they are, and how long they may be."""
 
 
 class WholeReader(Protocol):
@@ -36,6 +45,13 @@ class DeferredRecord(Record, kw_only=True, gc=False, eq=False):
     raw: bytes
     """The line."""
     arrival: int
+    parsed: Any
+    """What a parser made of the line."""
+    places: Mapping[str, str | None]
+    """Which of its attributes are texts of a record, None: the line has none. For those that are missing, all of it is
+    read."""
+    around: Fields | None = None
+    """Fields that stand in for those that the line has not got."""
     members: Mapping[str, object] | None = None
     """Its fields, once somebody has asked, or changed them."""
     read: Record | None = None
@@ -46,11 +62,22 @@ class DeferredRecord(Record, kw_only=True, gc=False, eq=False):
         if self.read is None:
             logged = self.reader.members(self.raw)
             self.read = self.reader.whole(logged, self.raw, self.arrival)
+            if self.around:
+                self.read.fields = logged
+                complete(self.read, self.around)
+                logged = dict(self.read.fields)
             self.read.fields = {}
             self.raw = b""
             if self.members is None:
                 self.members = logged
         return self.read
+
+    def surround(self, around: dict[str, object]) -> bool:
+        """Take fields in, if nothing has been read yet that they would have to be merged with."""
+        if self.around is not None or self.read is not None or self.members is not None:
+            return False
+        self.around = around
+        return True
 
     def in_full(self) -> Record:
         """Return a record of which everything has been read."""
@@ -70,7 +97,16 @@ class DeferredRecord(Record, kw_only=True, gc=False, eq=False):
 
 
 def _deferred(name: str) -> property:
+    longest = TEXTS.get(name, 0)
+
     def read(self: DeferredRecord) -> object:
+        if self.read is None and name in self.places:
+            place = self.places[name]
+            value = None if place is None else getattr(self.parsed, place)
+            if type(value) is str and value and "\n" not in value:
+                return value[:longest]
+            if value is None and name != "message" and not self.around:
+                return None
         return getattr(self.look(), name)
 
     def write(self: DeferredRecord, value: object) -> None:
@@ -81,7 +117,8 @@ def _deferred(name: str) -> property:
 
 def _read_fields(self: DeferredRecord) -> Mapping[str, object]:
     if self.members is None:
-        self.members = self.reader.members(self.raw)
+        logged = self.reader.members(self.raw)
+        self.members = merged(logged, self.around) if self.around else logged
     return self.members
 
 

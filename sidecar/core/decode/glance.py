@@ -14,6 +14,7 @@ Invariants
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -21,8 +22,8 @@ import msgspec
 
 from sidecar.core.decode.base import Decoded
 from sidecar.core.decode.bounds import MAX_NAME
-from sidecar.core.decode.deferred import DeferredRecord, WholeReader
-from sidecar.core.decode.keys import Candidate, Plan, plan_with_level
+from sidecar.core.decode.deferred import TEXTS, DeferredRecord, WholeReader
+from sidecar.core.decode.keys import Candidate, Plan, plan_of, plan_with_level
 from sidecar.core.folding import fold
 from sidecar.core.levels import Level, Scale, level_from_value
 from sidecar.core.timestamps import TimeReader
@@ -80,7 +81,7 @@ class Place(msgspec.Struct, frozen=True):
 class Sight:
     """A parser for the lines of one logger, and what is made of its levels."""
 
-    __slots__ = ("_error_within", "_scale", "_service_within", "keys", "levels", "parse", "place", "within")
+    __slots__ = ("_error_within", "_scale", "_service_within", "keys", "levels", "parse", "place", "places", "within")
 
     def __init__(self, place: Place, keys: frozenset[str]) -> None:
         self.place = place
@@ -98,6 +99,7 @@ class Sight:
         required = [(names.setdefault(key, f"part_{len(names)}"), _TYPES[kind]) for key, kind in place.parts]
         others = keys.difference(names)
         optional = [(names.setdefault(key, f"other_{len(names)}"), _Plain | _Flat, None) for key in others]
+        self.places = _places(plan_of(dict.fromkeys(names)), names)
         self.parse = msgspec.json.Decoder(
             msgspec.defstruct(
                 "Line",
@@ -124,6 +126,18 @@ class Sight:
         if level is not None and len(self.levels) < MAX_LEVELS and (type(value) is not str or len(value) <= MAX_LEVELS):
             self.levels[value] = level
         return level
+
+
+def _places(plan: Plan, names: Mapping[str, str]) -> Mapping[str, str | None]:
+    """Return where a parser's lines have the texts that only one of its keys can hold. `names`: its attributes."""
+    found: dict[str, str | None] = {}
+    for text in TEXTS:
+        candidates: tuple[Candidate, ...] = getattr(plan, text)
+        if not candidates:
+            found[text] = None
+        elif len({key for key, _ in candidates}) == 1 and any(within is None for _, within in candidates):
+            found[text] = names[candidates[0][0]]
+    return found
 
 
 class _Memory:
@@ -199,6 +213,8 @@ class Glancer:
                 reader=self._reader,
                 raw=raw,
                 arrival=arrival,
+                parsed=line,
+                places=sight.places,
             )
             return Decoded(record, arrival, False, reading[1])
         self._refused = min(2 * self._refused + 1, LONGEST_PAUSE)

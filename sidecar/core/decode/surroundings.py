@@ -15,10 +15,12 @@ from sidecar.core.records import Record
 
 def complete(record: Record, around: Fields) -> None:
     """Fill a record's gaps."""
-    record.fields = merged(dict(record.fields), around) if record.fields else around
     plan = plan_of(around)
     if record.service is None and plan.service:
         record.service = first_text(around, plan.service, MAX_NAME)
+    if record.surround(around):
+        return
+    record.fields = merged(dict(record.fields), around) if record.fields else around
     if record.host is None and plan.host:
         record.host = first_text(around, plan.host, MAX_NAME)
     if record.environment is None and plan.environment:

@@ -14,6 +14,7 @@ import msgspec
 from sidecar.core.conditions import All, Any, Compare, Condition, Equals, Exists, Glob, Not, Regex
 from sidecar.core.folding import fold
 from sidecar.core.levels import Level
+from sidecar.core.patterns import word_of_regex
 from sidecar.core.prefilter.patterns import BOUNDED
 from sidecar.core.rule import Rule
 
@@ -24,10 +25,6 @@ MAX_WORDS = 200
 """Words of all rules: with more of them the search gets slower than what it spares."""
 
 _LETTERS = re.compile(r"[A-Za-z]+")
-_UNUSUAL = re.compile(r"\\[A-Za-z0-9](?<!\\[dDsSwWbB])|\(\?[A-Za-z-]*\)|\[\^?\]|\[[^\]]*\[")
-_CLASSES = re.compile(r"\\.|\[[^\]]*\]", re.S)
-_GROUP = re.compile(r"\([^()]*\)")
-_OPTIONAL = re.compile(r"[A-Za-z](?:[?*]|\{)|\+")
 _BRACKETS = re.compile(r"\[[^\]]*\]?")
 _WRITTEN_OTHERWISE = frozenset({"null", "true", "false"})
 """What numbers and the like may be called once they are decoded."""
@@ -132,23 +129,11 @@ def _word_of_text(field: str, text: str) -> frozenset[Word] | None:
 
 
 def _word_of_regex(field: str, pattern: str) -> frozenset[Word] | None:
-    """Return the longest word of a regular expression outside its groups, if it is written without anything unusual.
-
-    Without regard to case RE2 also takes the Kelvin sign for a `k` and the long s for an `s`.
-    """
-    any_case = pattern.startswith("(?i)")
-    rest = pattern.removeprefix("(?i)")
-    if fold(field) in _DERIVED or _UNUSUAL.search(rest):
+    """Return a word that stands in whatever a regular expression matches."""
+    word = None if fold(field) in _DERIVED else word_of_regex(pattern)
+    if word is None or len(word[0]) < MIN_WORD or word[0] in _WRITTEN_OTHERWISE:
         return None
-    rest, groups = _CLASSES.sub(" ", rest), 1
-    while groups:
-        rest, groups = _GROUP.subn(" ", rest)
-    if re.search(r"[|()\[\]\\]", rest):
-        return None
-    rest = _OPTIONAL.sub(" ", rest)
-    words = _LETTERS.findall(re.sub("[kKsS]", " ", rest) if any_case else rest)
-    words = [word for word in words if len(word) >= MIN_WORD and word not in _WRITTEN_OTHERWISE]
-    return frozenset({Word(max(words, key=len), any_case)}) if words else None
+    return frozenset({Word(*word)})
 
 
 def _word_of_name(field: str) -> frozenset[Word] | None:

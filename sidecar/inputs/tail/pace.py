@@ -17,6 +17,9 @@ from sidecar.inputs.tail.reading import BLOCK_BYTES
 FEWEST_BYTES = 16 * 1024
 """What a block costs besides its lines, a transaction above all, is small against so many still."""
 
+FIRST_BYTES = 256 * 1024
+"""Until it is known what lines cost. Of the most expensive ones it holds the loop for 50 ms."""
+
 LONGEST_HOLD = 0.004
 """Seconds. A page is then out in some 30 ms, whatever is read beside it."""
 
@@ -26,7 +29,7 @@ class Pace:
 
     def __init__(self, longest_hold: float = LONGEST_HOLD) -> None:
         self._longest_hold = longest_hold
-        self.bytes = BLOCK_BYTES
+        self.bytes = FIRST_BYTES
         """The size of the next block."""
 
     @contextmanager

@@ -17,6 +17,7 @@ from sidecar.core.decode.deferred import DEFERRED, DeferredRecord
 from sidecar.core.decode.json_object import read_object
 from sidecar.core.decode.objects import ObjectReader
 from sidecar.core.decode.stream import Stream
+from sidecar.core.decode.surroundings import complete
 from sidecar.core.records import Record
 from sidecar.core.timestamps import TimeReader
 
@@ -93,6 +94,26 @@ def test_what_a_parser_does_not_know_is_read_as_a_whole(odd: bytes) -> None:
     fields = read_object(line)
     expected = EXACT.draft(fields, line.decode("utf-8", "replace"), ARRIVAL) if isinstance(fields, dict) else fields
     assert repr(reader.read(line, ARRIVAL)) == repr(expected)
+
+
+AROUND = st.dictionaries(KEYS, VALUES, max_size=4)
+
+
+@given(st.lists(OBJECTS, min_size=1, max_size=4), AROUND, st.lists(st.sampled_from([*DEFERRED, "fields", "service"])))
+def test_it_does_not_show_when_a_record_was_read_in_its_surroundings(
+    changes: list[dict[str, object]], around: dict[str, object], asked: list[str]
+) -> None:
+    reader = ObjectReader(DecodeOptions(), TimeReader("UTC"))
+    for changed in changes:
+        for logged in (LOGGED | changed, LOGGED | changed):
+            raw = json.dumps(logged).encode()
+            late, early = reader.read(raw, ARRIVAL), EXACT.draft(dict(logged), raw.decode(), ARRIVAL)
+            assert isinstance(late, Decoded)
+            complete(late.record, around)
+            complete(early.record, around)
+            for name in asked:
+                assert getattr(late.record, name) == getattr(early.record, name)
+            assert late == early
 
 
 def test_parsers_are_made_seldom_however_lines_differ() -> None:
