@@ -24,8 +24,8 @@ _TIMED = re.compile(rb"\d:\d\d|\d{6}|\d[eE]\+?\d")
 """Stands on every line that has a time."""
 
 MAX_DECODED = 0.9
-"""Share of a block that is decoded from which on it is not worth searching: where no line shows that it begins a record,
-and where times have to be looked for far in front of the records that take them over."""
+"""Share of a block that is decoded from which on it was not worth searching: where lines do not show that they begin a
+record, and where times have to be looked for far in front of the records that take them over."""
 
 
 class TextSieve:
