@@ -13,13 +13,16 @@ Invariants
 from __future__ import annotations
 
 import enum
+from bisect import bisect_left
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import Protocol
 
 import msgspec
 
 from sidecar.core.decode.base import MAX_SAMPLE_BYTES, UNTIMED, Decoded, DecodeOptions, Rejected, StreamStats
 from sidecar.core.decode.bounds import clip_line
+from sidecar.core.decode.counted import objects_in
 from sidecar.core.decode.json_object import Fields, read_object
 from sidecar.core.decode.json_split import Element, JsonSplitter
 from sidecar.core.decode.luminalog import read_entries, read_key
@@ -29,9 +32,11 @@ from sidecar.core.decode.otlp import Logged, OtlpError, read_protobuf
 from sidecar.core.decode.otlp_json import RESOURCE_LOGS, read_json
 from sidecar.core.decode.outline import PADDING, Part, Scrap, document, members
 from sidecar.core.decode.settling import Settler
+from sidecar.core.decode.sieve import Pace
 from sidecar.core.decode.sniffing import Layout, sniff
 from sidecar.core.decode.stream import Stream
 from sidecar.core.decode.surroundings import merged
+from sidecar.core.prefilter.search import Prefilter
 from sidecar.core.timestamps import TimeReader
 
 MAX_INDENT = 64
@@ -68,15 +73,25 @@ class BodyStream:
     pending = 0
 
     def __init__(
-        self, options: DecodeOptions, *, content_type: str, endpoint: Endpoint, around: Fields | None = None
+        self,
+        options: DecodeOptions,
+        *,
+        content_type: str,
+        endpoint: Endpoint,
+        around: Fields | None = None,
+        prefilter: Prefilter | None = None,
     ) -> None:
-        """`content_type`: the header's media type. `around`: fields that stand in for those a record has not got."""
+        """`content_type`: the header's media type. `around`: fields that stand in for those a record has not got.
+
+        `prefilter`: finds the records that matter; None: all do. Those left out are counted in `taken` as all others.
+        """
         self._options = options
         self._content_type = content_type.lower()
         self._endpoint = endpoint
         self._stats = StreamStats()
         self._objects = ObjectReader(options, TimeReader(options.timezone))
         self._around = around
+        self.prefilter = None if prefilter is not None and prefilter.by_words and around else prefilter
         self._settler = Settler(self._stats)
         self._begun = bytearray()
         self._look = 0
@@ -162,6 +177,10 @@ class BodyStream:
             decoded.record.time = time
         out.append(decoded)
 
+    def leave_out(self, count: int) -> None:
+        """Count records that were read, and of which nothing was made."""
+        self.taken += count
+
     def add_lines(self, out: list[Decoded], lines: list[Decoded], stats: StreamStats) -> None:
         """Add records that were read as lines, with what was counted of them."""
         out += lines
@@ -231,12 +250,21 @@ class _Lines:
     def __init__(self, body: BodyStream, options: DecodeOptions) -> None:
         self._body = body
         self._stream = Stream(options)
+        if body.prefilter is not None and options.format in ("auto", "json"):
+            self._stream.prefilter = body.prefilter
+            self._stream.left_out = 0
 
     def feed(self, data: bytes, arrival: int, out: list[Decoded]) -> None:
-        self._body.add_lines(out, self._stream.feed(data, arrival), self._stream.take_stats())
+        self._add(self._stream.feed(data, arrival), out)
 
     def finish(self, arrival: int, out: list[Decoded]) -> None:
-        self._body.add_lines(out, self._stream.finish(arrival), self._stream.take_stats())
+        self._add(self._stream.finish(arrival), out)
+
+    def _add(self, lines: list[Decoded], out: list[Decoded]) -> None:
+        self._body.add_lines(out, lines, self._stream.take_stats())
+        if self._stream.left_out:
+            self._body.leave_out(self._stream.left_out)
+            self._stream.left_out = 0
 
 
 class _Objects:
@@ -245,6 +273,7 @@ class _Objects:
     def __init__(self, body: BodyStream, max_bytes: int) -> None:
         self._body = body
         self._splitter = JsonSplitter(max_bytes)
+        self._pace = Pace()
 
     def feed(self, data: bytes, arrival: int, out: list[Decoded]) -> None:
         self._take(self._splitter.feed(data), arrival, out)
@@ -256,12 +285,55 @@ class _Objects:
             self._body.reject(Rejected.TORN, torn)
 
     def _take(self, elements: Iterable[Element], arrival: int, out: list[Decoded]) -> None:
+        elements = list(elements)
+        prefilter = self._body.prefilter
+        if prefilter is not None and self._take_found(prefilter, elements, arrival, out):
+            return
         for element in elements:
             fields = read_object(element.data, cut=element.cut)
             if isinstance(fields, Rejected):
                 self._body.reject(fields, element.data)
             else:
                 self._body.draft(fields, element.data, arrival, out, cut=element.cut)
+
+    def _take_found(self, prefilter: Prefilter, elements: list[Element], arrival: int, out: list[Decoded]) -> bool:
+        """Make records of those objects that a search finds, and count the others; return whether that can be done.
+
+        The last one goes with them, and in front of one without a time the last that has one.
+        """
+        block = b"\n".join([element.data for element in elements]) + b"\n"
+        if any(element.cut for element in elements) or block.count(b"\n") != len(elements):
+            return False
+        found = self._pace.search(prefilter, block)
+        if found is None:
+            return False
+        self._pace.paid()
+        if (objects := objects_in(block)) is None or len(objects) != len(elements):
+            return False
+        ends = list(accumulate(len(element.data) + 1 for element in elements))
+        known, left_out = len(out), 0
+        for number in sorted({*(bisect_left(ends, line.end) for line in found), len(elements) - 1}):
+            self._draft(elements[number], arrival, out)
+            if out[-1].record.time == UNTIMED:
+                out[-1:-1] = self._last_timed(elements[left_out:number], arrival)
+            left_out = number + 1
+        self._body.leave_out(len(elements) - (len(out) - known))
+        return True
+
+    def _last_timed(self, elements: list[Element], arrival: int) -> list[Decoded]:
+        """Return the last record with a time, if one has."""
+        for element in reversed(elements):
+            drafts: list[Decoded] = []
+            self._draft(element, arrival, drafts)
+            if drafts[0].record.time != UNTIMED:
+                return drafts
+        return []
+
+    def _draft(self, element: Element, arrival: int, out: list[Decoded]) -> None:
+        """Add the record of an element that is an object for certain."""
+        fields = read_object(element.data)
+        assert not isinstance(fields, Rejected)
+        self._body.draft(fields, element.data, arrival, out)
 
 
 class _Events:
