@@ -13,26 +13,23 @@ Invariants
 from __future__ import annotations
 
 import enum
-from bisect import bisect_left
 from collections.abc import Iterable
-from itertools import accumulate
 from typing import Protocol
 
 import msgspec
 
 from sidecar.core.decode.base import MAX_SAMPLE_BYTES, UNTIMED, Decoded, DecodeOptions, Rejected, StreamStats
 from sidecar.core.decode.bounds import clip_line
-from sidecar.core.decode.counted import objects_in
 from sidecar.core.decode.json_object import Fields, read_object
 from sidecar.core.decode.json_split import Element, JsonSplitter
 from sidecar.core.decode.luminalog import read_entries, read_key
 from sidecar.core.decode.msgpack import BrokenStreamError, EventReader
+from sidecar.core.decode.object_sieve import ObjectSieve
 from sidecar.core.decode.objects import ObjectReader
 from sidecar.core.decode.otlp import Logged, OtlpError, read_protobuf
 from sidecar.core.decode.otlp_json import RESOURCE_LOGS, read_json
 from sidecar.core.decode.outline import PADDING, Part, Scrap, document, members
 from sidecar.core.decode.settling import Settler
-from sidecar.core.decode.sieve import Pace
 from sidecar.core.decode.sniffing import Layout, sniff
 from sidecar.core.decode.stream import Stream
 from sidecar.core.decode.surroundings import merged
@@ -273,7 +270,7 @@ class _Objects:
     def __init__(self, body: BodyStream, max_bytes: int) -> None:
         self._body = body
         self._splitter = JsonSplitter(max_bytes)
-        self._pace = Pace()
+        self._sieve = None if body.prefilter is None else ObjectSieve(body.prefilter, self._draft)
 
     def feed(self, data: bytes, arrival: int, out: list[Decoded]) -> None:
         self._take(self._splitter.feed(data), arrival, out)
@@ -286,54 +283,19 @@ class _Objects:
 
     def _take(self, elements: Iterable[Element], arrival: int, out: list[Decoded]) -> None:
         elements = list(elements)
-        prefilter = self._body.prefilter
-        if prefilter is not None and self._take_found(prefilter, elements, arrival, out):
+        left_out = None if self._sieve is None else self._sieve.take(elements, arrival, out)
+        if left_out is not None:
+            self._body.leave_out(left_out)
             return
         for element in elements:
-            fields = read_object(element.data, cut=element.cut)
-            if isinstance(fields, Rejected):
-                self._body.reject(fields, element.data)
-            else:
-                self._body.draft(fields, element.data, arrival, out, cut=element.cut)
-
-    def _take_found(self, prefilter: Prefilter, elements: list[Element], arrival: int, out: list[Decoded]) -> bool:
-        """Make records of those objects that a search finds, and count the others; return whether that can be done.
-
-        The last one goes with them, and in front of one without a time the last that has one.
-        """
-        block = b"\n".join([element.data for element in elements]) + b"\n"
-        if any(element.cut for element in elements) or block.count(b"\n") != len(elements):
-            return False
-        found = self._pace.search(prefilter, block)
-        if found is None:
-            return False
-        self._pace.paid()
-        if (objects := objects_in(block)) is None or len(objects) != len(elements):
-            return False
-        ends = list(accumulate(len(element.data) + 1 for element in elements))
-        known, left_out = len(out), 0
-        for number in sorted({*(bisect_left(ends, line.end) for line in found), len(elements) - 1}):
-            self._draft(elements[number], arrival, out)
-            if out[-1].record.time == UNTIMED:
-                out[-1:-1] = self._last_timed(elements[left_out:number], arrival)
-            left_out = number + 1
-        self._body.leave_out(len(elements) - (len(out) - known))
-        return True
-
-    def _last_timed(self, elements: list[Element], arrival: int) -> list[Decoded]:
-        """Return the last record with a time, if one has."""
-        for element in reversed(elements):
-            drafts: list[Decoded] = []
-            self._draft(element, arrival, drafts)
-            if drafts[0].record.time != UNTIMED:
-                return drafts
-        return []
+            self._draft(element, arrival, out)
 
     def _draft(self, element: Element, arrival: int, out: list[Decoded]) -> None:
-        """Add the record of an element that is an object for certain."""
-        fields = read_object(element.data)
-        assert not isinstance(fields, Rejected)
-        self._body.draft(fields, element.data, arrival, out)
+        fields = read_object(element.data, cut=element.cut)
+        if isinstance(fields, Rejected):
+            self._body.reject(fields, element.data)
+        else:
+            self._body.draft(fields, element.data, arrival, out, cut=element.cut)
 
 
 class _Events:
