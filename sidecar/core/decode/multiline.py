@@ -97,7 +97,6 @@ def _any_of(*patterns: re.Pattern[str]) -> re.Pattern[str]:
 _BEGINS = _any_of(_GO_HEAD, _RUST_HEAD, _CPP_HEAD, _UNCAUGHT, _RUBY_HEAD, _NODE_HEAD, _FRAME)
 _GOES_ON = _any_of(_GO_HEAD, _FRAME, _CLOSING, _FRAMES_TAIL)
 
-
 _CARRIES_ON = _any_of(_GOES_ON, _GO_TAIL, _RUST_TAIL, _CPP_TAIL)
 _SPOKEN_ON = re.compile("|".join(f"(?:{one.pattern})" for one in (_PYTHON_TAIL, _CHAIN, _NODE_CARET)))
 """With the former: what goes on with any trace whose lines are no longer open to everything."""

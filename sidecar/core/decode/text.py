@@ -100,7 +100,6 @@ class TextDecoder:
     def __init__(
         self, options: DecodeOptions, stats: StreamStats, state: bytes = b"", *, logfmt: Logfmt = Logfmt.IGNORED
     ) -> None:
-        self.text = self
         self._stats = stats
         self._times = TimeReader(options.timezone)
         self._reader = TextReader(options, self._times, logfmt)
@@ -110,6 +109,11 @@ class TextDecoder:
         self._head: Head | None = None
         if self._held is not None:
             self._head = self._reader.head(self._held.lines[0], self._held.arrival)
+
+    @property
+    def text(self) -> TextDecoder:
+        """What holds lines of text: in other decoders, a part of them."""
+        return self
 
     def push(self, line: bytes, cut: bool, arrival: int, out: list[Decoded], around: Fields | None = None) -> None:
         """Take a line. `around`: what it was wrapped in."""
