@@ -94,7 +94,7 @@ class Trial:
     """One stream's lines, torn into blocks."""
 
     def __init__(self, rng: Random, count: int) -> None:
-        self.rules, self.options, self.prefilter = setting(rng.randrange(48))
+        self.rules, self.options, self.prefilter = setting(rng.randrange(32))
         plain, shape = rng.choice((rng.random(), rng.random(), rng.random(), 1.0)), rng.choice(SHAPES)
         if self.options.format in ("text", "logfmt") or (self.options.format == "auto" and rng.random() < 0.3):
             shape = Shape.TEXT

@@ -21,7 +21,7 @@ SEED = int(os.environ.get("PREFILTER_SEED") or random.randrange(10**9))
 """Another one for each run; a failure prints the one that repeats it."""
 
 LINES = 300_000
-PARTS = 4
+PARTS = 8
 
 ERRORS = frozenset({Level.ERROR, Level.FATAL, Level.PANIC})
 WARNINGS = ERRORS | {Level.WARN}
