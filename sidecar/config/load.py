@@ -21,6 +21,7 @@ from sidecar.config.channels import ChannelBuilder
 from sidecar.config.credentials import Credentials
 from sidecar.config.escalation import build_policies, check_policies
 from sidecar.config.files import MAX_CONFIG_BYTES, FileProblemError, read_file
+from sidecar.config.heartbeat import build_heartbeat
 from sidecar.config.inputs import build_inputs, check_listeners
 from sidecar.config.model import Admin, ChannelConfig, Config, Log, PagerDutyChannel
 from sidecar.config.pagers import warn_of_pages
@@ -219,6 +220,7 @@ class _Loader:
             routes=routes,
             admin=self._admin(main, root),
             webhooks=build_webhooks(main, root, channels, self._credentials),
+            heartbeat=build_heartbeat(main, root, self._credentials),
             log=Log() if root.log is UNSET else Log(level=root.log.level, format=root.log.format),
             state_dir=None if root.state_dir is UNSET else str(self._base / root.state_dir),
             external_url=_external_url(main, root),
