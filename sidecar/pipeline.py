@@ -233,6 +233,10 @@ class Pipeline:
         """Return how an input's bytes are to be read."""
         return self._decoding[name]
 
+    def prefilter(self, name: str) -> Prefilter | None:
+        """Return what finds the records of an input that matter; None: all may."""
+        return self._prefilters[name]
+
     def detector(self, stream: ByteStream) -> Detector:
         """Return what judges a stream that the input has made itself."""
         return Detector(stream, self._matcher)

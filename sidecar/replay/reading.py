@@ -35,6 +35,8 @@ from sidecar.replay.logs import DamagedError, Log, Progress, Series, blocks, hea
 Event = tuple[int, int, str, Sequence[Match]]
 """When, which series by number, its source, and what matched; nothing: the source has gone on logging."""
 
+OF_TEXT = frozenset({"text", "logfmt"})
+"""Formats in which a record may be several lines."""
 
 TOGETHER_BYTES = 4 * 1024 * 1024
 """Blocks of all series that are read side by side: ten times as much once they are decoded."""
@@ -136,6 +138,8 @@ class Reader:
             self._count(stream)
 
     def _prefilter(self, options: DecodeOptions) -> WithNeighbours | None:
+        if options.format in OF_TEXT:  # which lines of text are a record next to another, only decoding tells
+            return None
         found = prefilter_of(self._rules, options)
         return None if found is None else WithNeighbours(found)
 
@@ -149,6 +153,7 @@ class WithNeighbours(Prefilter):
     def __init__(self, inner: Prefilter) -> None:
         self._inner = inner
         self.by_words = inner.by_words
+        self.texts = None
         self.first = True
         """The first line matters, too: what is above it does, or nothing is."""
 

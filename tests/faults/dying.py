@@ -14,8 +14,8 @@ import os
 import signal
 import sqlite3
 import sys
-import traceback
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any

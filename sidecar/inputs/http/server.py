@@ -301,6 +301,7 @@ class HttpListener:
             content_type=_media_type(request),
             endpoint=endpoint,
             around=container.fields() if container is not None else None,
+            prefilter=sink.prefilter(self.name),
         )
         digest, detector = RequestDigest(request.rel_url.raw_path, tag), sink.detector(body)
         source = tag if container is None else container.source

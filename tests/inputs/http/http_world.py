@@ -47,6 +47,9 @@ class Judge:
     def decoding(self, name: str) -> DecodeOptions:
         return DecodeOptions()
 
+    def prefilter(self, name: str) -> None:
+        """Anything may matter."""
+
     def detector(self, stream: ByteStream) -> Detector:
         return Detector(stream, Matcher([ANYTHING]))
 
