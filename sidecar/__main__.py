@@ -15,6 +15,7 @@ from sidecar import __version__
 COMMANDS = {
     "run": "run the daemon",
     "check": "validate a configuration file and all that it names",
+    "test": "run the tests of rules, with a simulated clock and nobody told",
     "send-test": "send a real test event to each channel and report what it answered",
     "replay": "run the rules over old logs: every page that would have gone out",
     "explain": "say what becomes of one record, or why an incident did or did not page",
@@ -34,7 +35,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in COMMANDS.items():
-        commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        commands.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
     if not argv or argv[0] not in COMMANDS:
         parser.parse_args(argv)  # help, the version, or what is wrong
         return 2
