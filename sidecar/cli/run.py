@@ -18,9 +18,16 @@ from sidecar.telemetry.log import LibraryHandler, Log
 from sidecar.telemetry.stderr import Unblocked
 from sidecar.telemetry.telemetry import Telemetry
 
+EPILOG = """\
+examples:
+  run --config sidecar.yaml                    until SIGTERM or Ctrl-C; SIGHUP reloads, and so does a changed file
+  app 2>&1 | luminalog-sidecar run --config stdin.yaml
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    parser.epilog = EPILOG
     parser.add_argument("--config", metavar="FILE", type=Path, required=True, help="YAML, TOML or JSON file")
 
 

@@ -86,7 +86,9 @@ class ExpectedIncident(Section, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
-    count: Annotated[int, Meta(ge=1, description="Its matches at the end.", extra=_NOT_COMPARED)] | UnsetType = UNSET
+    count: (
+        Annotated[int, Meta(ge=1, le=100_000, description="Its matches at the end.", extra=_NOT_COMPARED)] | UnsetType
+    ) = UNSET
     state: (
         Annotated[Literal["open", "resolved"], Meta(description="What it is at the end.", extra=_NOT_COMPARED)]
         | UnsetType

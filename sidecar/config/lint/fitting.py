@@ -124,6 +124,7 @@ def _said(condition: Condition) -> str:
 ORIGIN_FIELDS = frozenset({"service", "namespace", "environment", "host"})
 
 
-def asks_only_for_origin(condition: Condition | None) -> bool:
-    """Whether a condition looks only at where a record comes from, not at what it says."""
-    return all(field_of(test) in ORIGIN_FIELDS for one in taken_apart(condition) or () for test, _ in one)
+def asks_for_no_words(condition: Condition | None) -> bool:
+    """Whether a condition looks only at where a record comes from, and asks nothing of what it says but exceptions."""
+    sets = taken_apart(condition) or ()
+    return not sets or any(all(field_of(test) in ORIGIN_FIELDS or not holds for test, holds in one) for one in sets)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sidecar.config.codes import Code
 from sidecar.config.globs import within
-from sidecar.config.lint.fitting import asks_only_for_origin
+from sidecar.config.lint.fitting import asks_for_no_words
 from sidecar.config.lint.logic import implies
 from sidecar.config.model import Config
 from sidecar.config.outcomes import outcomes
@@ -60,7 +60,7 @@ def check_panic(enabled: Sequence[Built], main: Source) -> None:
 
 
 def _sees_panics(rule: Rule) -> bool:
-    return Level.PANIC in rule.levels and within((PANIC,), rule.error_types) and asks_only_for_origin(rule.condition)
+    return Level.PANIC in rule.levels and within((PANIC,), rule.error_types) and asks_for_no_words(rule.condition)
 
 
 def _paged(rule: Rule, config: Config) -> dict[Level, frozenset[str]]:
