@@ -8,6 +8,7 @@ import sys
 import time
 from datetime import UTC
 
+import msgspec
 from rich.console import Console
 
 from sidecar.cli import client
@@ -76,6 +77,9 @@ def _record(args: argparse.Namespace) -> int:
     config = load_or_report(args.config, os.environ)
     if config is None:
         return 2
+    known = [rule.name for rule in config.rules]
+    if args.rule is not None and args.rule not in known:
+        raise _UsageError(f"--rule: no enabled rule has the name {args.rule!r}; there are {', '.join(known)}")
     now = time.time_ns()
     if args.line is not None:
         line = sys.stdin.readline() if args.line == STDIN else args.line
@@ -88,14 +92,17 @@ def _record(args: argparse.Namespace) -> int:
         if len(found) != 1 or len(found[0].logs) != 1:
             raise _UsageError(f"{path}: expected one file")
         explanation = explain_place(config, found[0], int(number), args.format)
+    if args.rule is not None:
+        only = [judged for judged in explanation.rules if judged.rule == args.rule]
+        explanation = msgspec.structs.replace(explanation, rules=only)
     if args.json:
         print(json_text(explanation))
     else:
-        _show(explanation, args.rule)
+        _show(explanation)
     return 0 if explanation.problem is None else 1
 
 
-def _show(one: Explanation, rule: str | None) -> None:
+def _show(one: Explanation) -> None:
     framed = one.framed
     print(printable(f"{framed.place}: {framed.bytes:,} bytes, format {framed.format}, record in line {framed.lines}"))
     if framed.truncated:
@@ -107,8 +114,7 @@ def _show(one: Explanation, rule: str | None) -> None:
     rows = [(part.field, part.value, part.origin) for part in one.decoded]
     print_table(Console(highlight=False), ("FIELD", "VALUE", "FROM"), rows)
     for judged in one.rules:
-        if rule is None or judged.rule == rule:
-            _show_rule(judged)
+        _show_rule(judged)
 
 
 def _show_rule(one: Judged) -> None:

@@ -34,6 +34,7 @@ from sidecar.core.texts import rfc3339
 from sidecar.replay.driver import Outcome, longest_wait, replay
 from sidecar.replay.logs import STDIN, MissingError, Series, find
 from sidecar.replay.reading import Event, Span
+from sidecar.telemetry.api import RefusedError
 from sidecar.telemetry.reporting import zone_of
 
 EPILOG = """\
@@ -91,8 +92,8 @@ class _Command:
         name = args.timezone or local_timezone()
         try:
             self.zone: tzinfo = zone_of(name)
-        except ValueError as error:
-            raise _UsageError(f"--timezone: {error}") from None
+        except RefusedError as error:
+            raise _UsageError(f"--{error}") from None
         self.timezone = name
         self._span = Span(_time("since", args.since, self.zone), _time("until", args.until, self.zone))
         if self._span.since is not None and self._span.until is not None and self._span.since >= self._span.until:

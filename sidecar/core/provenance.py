@@ -32,6 +32,9 @@ NO_TIME = "no time of its own: that of the record before it, else its arrival"
 DEFAULT = "no level of its own: the input's default_level"
 IMPLIED = "no level of its own: it has an error type or a stack trace"
 
+JOURNAL_TIME = ("_SOURCE_REALTIME_TIMESTAMP", "__REALTIME_TIMESTAMP")
+"""Microseconds."""
+
 
 class Part(msgspec.Struct, frozen=True):
     """A part of a record, for people: redacted and bounded."""
@@ -80,7 +83,7 @@ def _time_origin(record: Record, fields: dict[str, object], plan: Plan, times: T
         reading = times.read_value(_at(fields, candidate), arrival)
         if reading is not None and reading[0] == record.time:
             return _name(candidate)
-    return TEXT
+    return next((key for key in JOURNAL_TIME if str(fields.get(key)) == str(record.time // 1_000)), TEXT)
 
 
 def _level_origin(record: Record, fields: dict[str, object], plan: Plan, times: TimeReader, arrival: int) -> str:

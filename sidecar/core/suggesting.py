@@ -156,30 +156,27 @@ def suggest(
     """Try thresholds and windows for a rule that has both. `days`: how long what was read lasts, at least one."""
     assert rule.threshold is not None
     assert rule.window is not None
-    runs = {}
-    for threshold, window in _grid(rule.threshold, rule.window):
+
+    def run(threshold: int, window: int) -> list[Simulated]:
         tried = msgspec.structs.replace(rule, threshold=threshold, window=window)
         simulation = Simulation([tried], routing, page_budget=page_budget, silences=silences)
         for at, source, matches in collected.events(rule.name):
             simulation.take(source, at, matches)
         simulation.run_out(longest_wait)
-        runs[threshold, window] = list(simulation.incidents.values())
-    present = runs[rule.threshold, rule.window]
-    wakes = any(one.pages for incidents in runs.values() for one in incidents)
+        return list(simulation.incidents.values())
+
+    wakes = _wakes(rule, routing)
+    present = run(rule.threshold, rule.window)
     long = [one for one in present if one.incident.last_seen - one.incident.first_seen >= LONG]
-    candidates = [
-        _candidate(
-            threshold,
-            window,
-            incidents,
-            long,
-            days,
-            wakes=wakes,
-            current=(threshold, window) == (rule.threshold, rule.window),
-        )
-        for (threshold, window), incidents in runs.items()
-    ]
-    now = next(one for one in candidates if one.current)
+    candidates = []
+    now = None
+    for threshold, window in _grid(rule.threshold, rule.window):
+        current = (threshold, window) == (rule.threshold, rule.window)
+        incidents = present if current else run(threshold, window)
+        one = _candidate(threshold, window, incidents, long, days, wakes=wakes, current=current)
+        candidates.append(one)
+        now = one if current else now
+    assert now is not None
     best = min(filter(_is_safe, candidates), key=lambda one: _rank(one, rule)) if long else now
     return Suggestion(
         rule=rule.name,
@@ -189,6 +186,16 @@ def suggest(
         reason=_reason(best, now, len(long), wakes=wakes),
         dropped=collected.dropped,
     )
+
+
+def _wakes(rule: Rule, routing: Routing) -> bool:
+    """Whether the rule may page anybody, wherever what it sees comes from."""
+    channels = {channel for level in rule.levels for channel in routing.route(rule.channels, level)}
+    if rule.channels is None:
+        channels |= {channel for route in routing.routes for channel in route.channels}
+    if rule.escalation is not None:
+        channels |= {channel for level in rule.escalation.levels for channel in level.channels}
+    return any(map(routing.is_pager, channels))
 
 
 def _grid(threshold: int, window: int) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ Invariants
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
@@ -99,11 +100,17 @@ def pick(lines: Lines, options: DecodeOptions, around: Fields | None, log: Log) 
     begins = len(with_it) > len(without)
     if not with_it or not (begins or with_it[-1].record.line != without[-1].record.line):
         return "it is no record, and no part of one that is kept: blank lines and repeated ones of a trace are none"
-    found = decode(lines.all)[0][len(with_it) - 1]
-    parts = found.record.line.split("\n")
-    first = 0 if begins else _first(lines, parts[0])
-    last = max(0, first + len(parts) - 1)
-    at = len(lines.before)
+    number, at = len(with_it) - 1, len(lines.before)
+    found = decode(lines.all)[0][number]
+
+    def has_begun(above: int) -> bool:
+        return len(decode(lines.before[:above])[0]) > number
+
+    def is_whole(below: int) -> bool:
+        return decode(lines.all[: at + 1 + below])[0][number].record.line == found.record.line
+
+    first = 0 if begins else bisect_left(range(at), True, key=has_begun) - 1 - at
+    last = bisect_left(range(len(lines.after)), True, key=is_whole)
     own = lines.all[at + first : at + last + 1]
     other = Level.DEBUG if options.default_level is not Level.DEBUG else Level.PANIC
     alone, _ = _decode(own, options, around, log.modified, since)
@@ -116,12 +123,6 @@ def pick(lines: Lines, options: DecodeOptions, around: Fields | None, log: Log) 
         timed=bool(alone) and alone[0].record.time == later[0].record.time,
         defaulted=bool(alone) and alone[0].record.level is not unlike[0].record.level,
     )
-
-
-def _first(lines: Lines, text: str) -> int:
-    """Return where a record begins whose first line says this; where nothing says so, at the line itself."""
-    wanted = text.encode("utf-8", "surrogatepass")
-    return next((-back for back, line in enumerate(reversed(lines.before), 1) if line.rstrip(b"\r") == wanted), 0)
 
 
 def _lines(log: Log) -> Iterator[bytes]:

@@ -70,6 +70,7 @@ def test_only_the_rule_that_is_asked_about_is_shown(tmp_path: Path, capsys: pyte
         (["app.log"], 2, "app.log: expected PATH:LINENO"),
         (["gone.log:1"], 2, "gone.log: no log there"),
         (["{log}:9"], 1, "app.log: it has 1 line, and no line 9"),
+        (["--line", "x", "--rule", "none"], 2, "--rule: no enabled rule has the name 'none'; there are fatal"),
         (["--at", "noon"], 2, "--at: expected a date or time"),
         (["--incident", "../x"], 2, "--incident: expected an id"),
     ],

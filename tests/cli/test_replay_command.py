@@ -132,6 +132,7 @@ def test_a_span_leaves_out_what_was_logged_outside(tmp_path: Path, capsys: pytes
         (["--rule", "none"], "--rule: no enabled rule has the name 'none'; there are fatal"),
         (["--since", "yesterday"], "--since: expected a date or time such as 2026-03-01"),
         (["--since", "2026-01-02", "--until", "2026-01-01"], "--since: expected a time before --until"),
+        (["--timezone", "Mars/Base"], "--timezone: expected a name such as `Europe/Berlin`, or `+02:00`"),
         (["--suggest"], "--suggest: no rule with a threshold to try others for"),
         (["--compare", "gone.yaml"], "gone.yaml: no such file"),
     ],

@@ -94,6 +94,29 @@ def test_every_line_of_a_trace_is_explained_as_its_record_with_secrets_removed(t
     assert parts(one)["message"][0] == "db failed password=[redacted]"
 
 
+@pytest.mark.parametrize("number", [2, 3])
+def test_every_piece_of_a_containers_line_is_explained_as_its_record(tmp_path: Path, number: int) -> None:
+    times = b"2025-06-15T15:06:41Z"
+    one = at_line(
+        tmp_path, number,
+        times + b" stderr F FATAL before\n",
+        times + b" stdout P it \n",
+        times + b" stdout F broke\n",
+        times + b" stderr F FATAL behind\n",
+    )  # fmt: skip
+    assert one.framed.lines == "2 to 3"
+    assert parts(one)["message"] == ("it broke", "the text of the line")
+    assert parts(one)["level"][1] == "no level of its own: the input's default_level"
+    assert parts(one)["time"] == ("2025-06-15T15:06:41.000Z", "time")
+
+
+def test_a_journals_time_is_shown_with_its_key(tmp_path: Path) -> None:
+    raw = b'{"__REALTIME_TIMESTAMP": "1750000000000000", "MESSAGE": "it broke", "PRIORITY": "2"}'
+    one = explain_line(config_of(tmp_path, FATAL), raw, EPOCH, "journal")
+    assert parts(one)["time"] == ("2025-06-15T15:06:40.000Z", "__REALTIME_TIMESTAMP")
+    assert parts(one)["level"] == ("fatal", "PRIORITY")
+
+
 def test_a_line_that_cannot_be_decoded_says_why(tmp_path: Path) -> None:
     one = explain_line(config_of(tmp_path, FATAL), b'["no object"]', EPOCH, "json")
     assert (one.problem, one.rules) == ("it cannot be decoded as json: not_an_object", [])
