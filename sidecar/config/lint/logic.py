@@ -30,25 +30,32 @@ MAX_SETS = 256
 
 _OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _SAME = {"errortype": "error_type", "traceid": "trace_id"}
-_CANONICAL = ("message", "error_type", "stack", "service", "host", "environment", "namespace", "trace_id")
+_TEXTS = ("message", "error_type", "stack", "service", "host", "environment", "namespace", "trace_id")
 _NOT_TEXT = frozenset({"time"})
 """Fields that the decoder turns into something else than what was logged."""
+_DECODED = frozenset({*_TEXTS, *_NOT_TEXT, "level"})
+"""Fields that are known by one name, whatever their spelling."""
+
+Test = Equals | Glob | Regex | Exists | Compare
 
 
 class Literal(NamedTuple):
     """A test that must hold, or must not."""
 
-    test: Equals | Glob | Regex | Exists | Compare
+    test: Test
     holds: bool
 
 
 Tests = tuple[Literal, ...]
 
 
-def field_of(test: Equals | Glob | Regex | Exists | Compare) -> str:
-    """Return the field that a test is about; one field has one name."""
-    folded = fold(test.field)
-    return _SAME.get(folded, folded)
+def field_of(test: Test) -> str:
+    """Return the field that a test is about: two tests of one field see the same value of a record.
+
+    Of a field as it was logged, another spelling may be another key.
+    """
+    folded = _SAME.get(fold(test.field), fold(test.field))
+    return folded if folded in _DECODED else test.field
 
 
 def taken_apart(condition: Condition | None) -> list[Tests] | None:
@@ -120,7 +127,7 @@ def implies(narrow: Condition | None, wide: Condition | None) -> bool:
         return any(implies(narrow, part) for part in wide.parts)
     if isinstance(narrow, Not) and isinstance(wide, Not):
         return implies(wide.part, narrow.part)
-    if isinstance(narrow, Equals | Glob | Regex | Exists | Compare):
+    if isinstance(narrow, Test):
         return _test_implies(narrow, wide)
     return False
 
@@ -130,7 +137,7 @@ def is_empty_glob(pattern: str) -> bool:
     return "(?!)" in fnmatch.translate(pattern).replace(r"\(\?!\)", "")
 
 
-def _test_implies(narrow: Equals | Glob | Regex | Exists | Compare, wide: Condition) -> bool:
+def _test_implies(narrow: Test, wide: Condition) -> bool:
     if isinstance(wide, Not):
         return _excludes(narrow, wide.part)
     if isinstance(wide, All | Any) or field_of(narrow) != field_of(wide) or field_of(narrow) in _NOT_TEXT:
@@ -150,7 +157,7 @@ def _test_implies(narrow: Equals | Glob | Regex | Exists | Compare, wide: Condit
             return False
 
 
-def _excludes(test: Equals | Glob | Regex | Exists | Compare, other: Condition) -> bool:
+def _excludes(test: Test, other: Condition) -> bool:
     sets = taken_apart(All((test, other)))
     return sets is not None and all(contradiction(one, tuple(Level), ("*",)) is not None for one in sets)
 
@@ -162,9 +169,7 @@ def _is_plain(pattern: str) -> bool:
 def _is_impossible(literals: Sequence[Literal]) -> bool:
     """Whether no value of one field satisfies all tests of it."""
     absent = any(isinstance(test, Exists) and test.present is not holds for test, holds in literals)
-    there = any(
-        test.present is holds if isinstance(test, Exists) else holds for test, holds in literals
-    )  # what must hold of a value needs one
+    there = any(test.present is holds if isinstance(test, Exists) else holds for test, holds in literals)
     if absent:
         return there
     written = [test.value for test, holds in literals if holds and isinstance(test, Equals)]
@@ -184,17 +189,16 @@ def _is_impossible(literals: Sequence[Literal]) -> bool:
 
 def _all_hold(literals: Iterable[Literal], value: str) -> bool:
     """Whether the value of a field that all tests are about satisfies them, as the tests of production see it."""
-    record = _record(next(iter(literals)).test.field, value)
+    record = _record(field_of(next(iter(literals)).test), value)
     return all(compile_condition(test)(record) is holds for test, holds in literals)
 
 
 def _record(field: str, value: str) -> Record:
-    name = _SAME.get(fold(field), fold(field))
-    if name == "level":
-        return Record(time=0, level=Level[value.upper()] if value.upper() in Level.__members__ else Level.INFO)
-    if name in _CANONICAL:
+    if field == "level":
+        return Record(time=0, level=Level[value.upper()])
+    if field in _TEXTS:
         record = Record(time=0, level=Level.INFO)
-        setattr(record, name, value)
+        setattr(record, field, value)
         return record
     return Record(time=0, level=Level.INFO, fields={field: value})
 
