@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     loaded = lint(load(path, os.environ), str(path))
     if args.against and loaded.config is not None:
         try:
-            loaded = _against(loaded, str(path), loaded.config, args.against)
+            loaded = _against(loaded, loaded.config, args.against)
         except MissingError as error:
             print(f"--against: {error}", file=sys.stderr)
             return 2
@@ -75,13 +75,13 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _against(loaded: Loaded, path: str, config: Config, paths: list[str]) -> Loaded:
+def _against(loaded: Loaded, config: Config, paths: list[str]) -> Loaded:
     """Raises `MissingError`."""
     outcome = replay(config, find(paths, time.time_ns()))
     for problem in outcome.stats.problems:
         print(problem, file=sys.stderr)
     matches = outcome.simulation.matches
-    return warn_of_unmatched(loaded, path, lambda rule: matches[rule] > 0, f"{outcome.stats.lines:,} lines")
+    return warn_of_unmatched(loaded, lambda rule: matches[rule] > 0, f"{outcome.stats.lines:,} lines")
 
 
 def _show(problems: list[Problem], verdict: str) -> None:

@@ -16,7 +16,7 @@ from rich.text import Text
 from sidecar.cli.junit import junit
 from sidecar.cli.terminal import console_for, json_text, printable
 from sidecar.config.load import Loaded, load, load_rules
-from sidecar.config.rule_tests import RuleTest
+from sidecar.config.rule_tests import RuleTest, is_tests, rules_beside
 from sidecar.replay.rule_tests import Difference, run_test
 
 EPILOG = """\
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         if not path.is_file():
             print(f"{path}: no such file", file=sys.stderr)
             return 2
-    loaded = load(args.config, os.environ, tests=True) if args.config else load_rules(args.files, os.environ)
+    loaded = load(args.config, os.environ, tests=True) if args.config else load_rules(_rules(args.files), os.environ)
     if loaded.config is None:
         for problem in loaded.problems:
             print(problem, file=sys.stderr)
@@ -81,6 +81,12 @@ def run(args: argparse.Namespace) -> int:
     else:
         _show(console_for(sys.stdout), results, _untested(loaded))
     return 1 if any(result.differences for result in results) else 0
+
+
+def _rules(files: list[Path]) -> list[Path]:
+    """Return files of rules; of one with tests, as a shell's `*` gives it, those that it is about."""
+    found = [one for path in files for one in (rules_beside(path) if is_tests(path) else [path])]
+    return list(dict.fromkeys(found))
 
 
 def _run(loaded: Loaded, test: RuleTest) -> Result:

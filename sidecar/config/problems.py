@@ -87,6 +87,10 @@ class Source:
         """Record what works but is probably not meant."""
         self._add(path, message, Severity.WARNING, code)
 
+    def warned(self, path: Place, message: str, code: str) -> Problem:
+        """Return the same without recording it."""
+        return self._problem(path, message, Severity.WARNING, code)
+
     def failed(self, path: Place) -> bool:
         """Whether something at or below the path was wrong: what follows from it needs no saying."""
         return path in self._failed
@@ -107,19 +111,20 @@ class Source:
         return tuple(self.written.get(path[: i + 1], part) for i, part in enumerate(path))
 
     def _add(self, path: Place, message: str, severity: Severity, code: str | None = None) -> None:
+        self.problems.append(self._problem(path, message, severity, code))
+
+    def _problem(self, path: Place, message: str, severity: Severity, code: str | None) -> Problem:
         typed = self._typed(path)
         line = next((self.lines[typed[:i]] for i in range(len(typed), -1, -1) if typed[:i] in self.lines), None)
         rule = next((self.rules[path[:i]] for i in range(len(path), -1, -1) if path[:i] in self.rules), None)
-        self.problems.append(
-            Problem(
-                file=self.file,
-                path=path_text(typed),
-                message=message,
-                severity=severity,
-                rule=rule,
-                line=line,
-                code=code,
-            )
+        return Problem(
+            file=self.file,
+            path=path_text(typed),
+            message=message,
+            severity=severity,
+            rule=rule,
+            line=line,
+            code=code,
         )
 
 

@@ -33,6 +33,7 @@ MAX_LOGGED = 100_000
 NOW = "{time}"
 """Stands in lines for the time at which they are read."""
 
+_FORMATS = (".yaml", ".yml", ".json", ".toml")
 _TIME_KEYS = frozenset(map(fold, TIME))
 
 
@@ -95,7 +96,13 @@ def is_tests(path: Path) -> bool:
 
 def tests_beside(path: Path) -> list[Path]:
     """Return the files that may hold the tests of a file's rules."""
-    return [path.with_name(path.stem + SUFFIX + suffix) for suffix in (".yaml", ".yml", ".json", ".toml")]
+    return [path.with_name(path.stem + SUFFIX + suffix) for suffix in _FORMATS]
+
+
+def rules_beside(path: Path) -> list[Path]:
+    """Return the files of rules that a file of tests is about, as far as they are there."""
+    stem = path.stem.removesuffix(SUFFIX)
+    return [one for suffix in _FORMATS if (one := path.with_name(stem + suffix)).is_file()]
 
 
 def build_tests(

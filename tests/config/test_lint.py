@@ -35,7 +35,7 @@ def linted(load_text: LoadText, written: Any, **top: Any) -> Loaded:
         config |= {"rules": [written]}
     loaded = lint(load_text(json.dumps({**config, **top}), name="sidecar.json"), "sidecar.json")
     assert loaded.config is not None, [str(problem) for problem in loaded.problems]
-    return warn_of_unmatched(loaded, "sidecar.json", lambda name: "chekout" not in json.dumps(written), "3 lines")
+    return warn_of_unmatched(loaded, lambda name: "chekout" not in json.dumps(written), "3 lines")
 
 
 def codes(loaded: Loaded) -> set[str | None]:

@@ -12,7 +12,7 @@ Invariants
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -32,44 +32,29 @@ def lint(loaded: Loaded, path: str) -> Loaded:
         return loaded
     enabled = [built for built in loaded.rules if built.enabled]
     longest = max((one.max_line_bytes for one in config.inputs), default=None)
-
-    def check(main: Source) -> None:
-        for built in enabled:
-            check_threshold(built, config.retention)
-            check_fit(built, longest)
-            check_groups(built)
-        check_pairs(enabled, config)
-        check_panic(enabled, main)
-
-    return _with_more(loaded, path, check)
-
-
-def warn_of_unmatched(loaded: Loaded, path: str, matched: Callable[[str], bool], where: str) -> Loaded:
-    """Add which enabled rules matched nothing of the logs that somebody named."""
-
-    def check(main: Source) -> None:
-        for built in loaded.rules:
-            if built.enabled and not matched(built.rule.name):
-                message = (
-                    f"matched nothing in {where}. If what it looks for is in there, `explain` says why a line does not "
-                    "match"
-                )
-                built.entry.source.warning(built.entry.place, message, Code.MATCHED_NOTHING)
-
-    return _with_more(loaded, path, check)
-
-
-def _with_more(loaded: Loaded, path: str, check: Callable[[Source], None]) -> Loaded:
-    """Return what was loaded together with what a check says, as far as somebody wants to hear it."""
     found = list[Problem]()
-    main = Source(path, found)
-    sources = {id(built.entry.source): built.entry.source for built in loaded.rules}.values()
-    kept = [(source, source.problems) for source in sources]
-    for source in sources:
-        source.problems = found
-    check(main)
-    for source, problems in kept:
-        source.problems = problems
+    for built in enabled:
+        found += check_threshold(built, config.retention)
+        found += check_fit(built, longest)
+        found += check_groups(built)
+    found += check_pairs(enabled, config)
+    found += check_panic(enabled, Source(path, []))
+    return _with_more(loaded, found)
+
+
+def warn_of_unmatched(loaded: Loaded, matched: Callable[[str], bool], where: str) -> Loaded:
+    """Add which enabled rules matched nothing of the logs that somebody named."""
+    message = f"matched nothing in {where}. If what it looks for is in there, `explain` says why a line does not match"
+    found = [
+        built.entry.source.warned(built.entry.place, message, Code.MATCHED_NOTHING)
+        for built in loaded.rules
+        if built.enabled and not matched(built.rule.name)
+    ]
+    return _with_more(loaded, found)
+
+
+def _with_more(loaded: Loaded, found: Sequence[Problem]) -> Loaded:
+    """Return what was loaded with more to say of it, as far as somebody wants to hear it."""
     said = [problem for problem in found if not loaded.ignored.covers(problem)]
     return msgspec.structs.replace(
         loaded, problems=[*loaded.problems, *said], withheld=loaded.withheld + len(found) - len(said)

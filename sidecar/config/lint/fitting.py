@@ -7,25 +7,26 @@ from collections.abc import Iterator
 from sidecar.config.codes import Code
 from sidecar.config.globs import within
 from sidecar.config.lint.logic import contradiction, field_of, implies, is_empty_glob, taken_apart
-from sidecar.config.problems import MAX_QUOTED_NAME, Place, quoted
+from sidecar.config.problems import MAX_QUOTED_NAME, Place, Problem, quoted
 from sidecar.config.rules import Built
 from sidecar.core.conditions import All, Any, Condition, Equals, Glob, Not
 from sidecar.core.levels import ALIASES, Level
 from sidecar.core.matching import describe
 
 
-def check_fit(built: Built, longest: int | None) -> None:
-    """Check what a rule looks for. `longest`: bytes of the longest line that any input takes; None: there is no input.
+def check_fit(built: Built, longest: int | None) -> Iterator[Problem]:
+    """Yield what is wrong with what a rule looks for.
 
-    Of a rule that can never match it is said once why, and nothing of its parts.
+    `longest`: bytes of the longest line that any input takes; None: there is no input. Of a rule that can never match it is said once why, and nothing of its parts.
     """
     reason = _why_never(built, longest)
     if reason is not None:
         place, why = reason
-        built.entry.source.warning(place, f"can never match: {why}", Code.NEVER_MATCHES)
+        yield built.entry.source.warned(place, f"can never match: {why}", Code.NEVER_MATCHES)
         return
-    _check_error_types(built)
-    _check_alternatives(built)
+    yield from _check_error_types(built)
+    yield from _check_alternatives(built)
+    yield from _check_clearing(built)
 
 
 def _why_never(built: Built, longest: int | None) -> tuple[Place, str] | None:
@@ -60,7 +61,7 @@ def _required(condition: Condition) -> Iterator[Equals | Glob]:
             yield from _required(part)
 
 
-def _check_error_types(built: Built) -> None:
+def _check_error_types(built: Built) -> Iterator[Problem]:
     rule, source = built.rule, built.entry.source
     place: Place = (*built.entry.place, "error_type")
     types = rule.error_types
@@ -70,12 +71,12 @@ def _check_error_types(built: Built) -> None:
         wider = [other for other in wider if not within((other,), (pattern,)) or types.index(other) < i]
         if is_empty_glob(pattern):
             message = f"fits nothing: a class of {quoted(pattern)} holds no character. Write the lesser one first"
-            source.warning(own, message, Code.WITHOUT_EFFECT)
+            yield source.warned(own, message, Code.WITHOUT_EFFECT)
         elif wider:
             message = f"changes nothing: {quoted(wider[0])} fits all that {quoted(pattern)} fits. Remove one of them"
-            source.warning(own, message, Code.WITHOUT_EFFECT)
+            yield source.warned(own, message, Code.WITHOUT_EFFECT)
         elif pattern.lower() in ALIASES and pattern.lower() != Level.PANIC.label:
-            source.warning(
+            yield source.warned(
                 own,
                 f"looks like a level: error types are names such as `TimeoutError`. For a level write `severity: "
                 f"{ALIASES[pattern.lower()].label}`",
@@ -83,7 +84,7 @@ def _check_error_types(built: Built) -> None:
             )
 
 
-def _check_alternatives(built: Built) -> None:
+def _check_alternatives(built: Built) -> Iterator[Problem]:
     rule, source = built.rule, built.entry.source
     place: Place = (*built.entry.place, "match")
     for parts in _alternatives(rule.condition):
@@ -97,10 +98,20 @@ def _check_alternatives(built: Built) -> None:
                 and all(reasons)
             ):
                 why = f"the alternative {_said(part)} never holds: {reasons[0]}. Remove or mend it"
-                source.warning(place, why, Code.WITHOUT_EFFECT)
+                yield source.warned(place, why, Code.WITHOUT_EFFECT)
             elif wider:
                 why = f"the alternative {_said(part)} changes nothing: {_said(wider[0])} holds wherever it does"
-                source.warning(place, why + ". Remove one of them", Code.WITHOUT_EFFECT)
+                yield source.warned(place, why + ". Remove one of them", Code.WITHOUT_EFFECT)
+
+
+def _check_clearing(built: Built) -> Iterator[Problem]:
+    source = built.entry.source
+    place: Place = (*built.entry.place, "resolve", "when")
+    sets = taken_apart(built.rule.resolve.when) or ()
+    reasons = [contradiction(one, tuple(Level), ("*",)) for one in sets]
+    if source.has(place) and reasons and all(reasons):
+        message = f"closes nothing: {reasons[0]}. Change one of the conditions, or join them by `any`"
+        yield source.warned(place, message, Code.WITHOUT_EFFECT)
 
 
 def _alternatives(condition: Condition | None) -> Iterator[tuple[Condition, ...]]:

@@ -7,9 +7,10 @@ an incident. After `max_groups` all that is new counts together, which nobody ha
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from sidecar.config.codes import Code
-from sidecar.config.problems import Place, listed
+from sidecar.config.problems import Place, Problem, listed
 from sidecar.config.rules import Built
 from sidecar.core.folding import fold
 
@@ -27,8 +28,8 @@ _PARTS = re.compile(r"[a-z0-9]+")
 _UNIQUE_ENDS = ("uuid", "guid", "ulid", "timestamp")
 
 
-def check_groups(built: Built) -> None:
-    """Check what a rule counts by."""
+def check_groups(built: Built) -> Iterator[Problem]:
+    """Yield what is wrong with what a rule counts by."""
     rule, source, place = built.rule, built.entry.source, built.entry.place
     names = [name for name in rule.group_by if is_unique(name)]
     if not names:
@@ -38,7 +39,7 @@ def check_groups(built: Built) -> None:
         effect = f"so none reaches the threshold of {rule.threshold}"
     else:
         effect = "so each opens an incident"
-    source.warning(
+    yield source.warned(
         own if source.has(own) else place,
         f"groups by {listed(names)}, which is different in nearly every record, {effect}. Group by what records of one "
         "trouble have in common, such as `service`; for messages that differ in numbers only there is "

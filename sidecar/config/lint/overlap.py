@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sidecar.config.codes import Code
 from sidecar.config.globs import within
@@ -10,7 +10,7 @@ from sidecar.config.lint.fitting import asks_for_no_words
 from sidecar.config.lint.logic import implies
 from sidecar.config.model import Config
 from sidecar.config.outcomes import outcomes
-from sidecar.config.problems import Source, listed, quoted
+from sidecar.config.problems import Problem, Source, listed, quoted
 from sidecar.config.rules import Built
 from sidecar.core.levels import Level
 from sidecar.core.rule import Rule
@@ -22,7 +22,7 @@ PANIC = "panic"
 """Error type of a panic whose record names none."""
 
 
-def check_pairs(enabled: Sequence[Built], config: Config) -> None:
+def check_pairs(enabled: Sequence[Built], config: Config) -> Iterator[Problem]:
     """Say of each rule which other one pages the same channel whenever it does."""
     paged = {built.rule.name: _paged(built.rule, config) for built in enabled}
     waking = [built for built in enabled if paged[built.rule.name]]
@@ -38,7 +38,7 @@ def check_pairs(enabled: Sequence[Built], config: Config) -> None:
                 for channel in channels & paged[other.rule.name].get(level, frozenset())
             }
             if twice:
-                built.entry.source.warning(
+                yield built.entry.source.warned(
                     built.entry.place,
                     f"pages {listed(sorted(twice))} twice: whenever it does, the rule {quoted(other.rule.name)} pages "
                     "for the same records. Except them there with `match: {not: …}`, or give one of the two other "
@@ -48,10 +48,10 @@ def check_pairs(enabled: Sequence[Built], config: Config) -> None:
                 break
 
 
-def check_panic(enabled: Sequence[Built], main: Source) -> None:
+def check_panic(enabled: Sequence[Built], main: Source) -> Iterator[Problem]:
     """Say that no rule sees a panic, whatever it says."""
     if enabled and not any(_sees_panics(built.rule) for built in enabled):
-        main.warning(
+        yield main.warned(
             ("rules",),
             "no rule covers `panic`: a crash of the kind that ends a process tells nobody. Add a rule with "
             "`severity: fatal` and no condition on what records say",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sidecar.config.codes import Code
-from sidecar.config.problems import Place
+from sidecar.config.problems import Place, Problem
 from sidecar.config.rules import Built
 from sidecar.config.units import duration_text
 from sidecar.core.times import SECOND
@@ -12,8 +14,8 @@ MAX_RATE = 500_000
 """Matches a second: more than twice what the benchmarks ask of all rules together."""
 
 
-def check_threshold(built: Built, retention: int) -> None:
-    """Check the threshold and the window of a rule by themselves. `retention`: nanoseconds."""
+def check_threshold(built: Built, retention: int) -> Iterator[Problem]:
+    """Yield what is wrong with the threshold and the window of a rule by themselves. `retention`: nanoseconds."""
     rule, source, place = built.rule, built.entry.source, built.entry.place
     if rule.threshold is None or rule.window is None:
         return
@@ -21,7 +23,7 @@ def check_threshold(built: Built, retention: int) -> None:
     if not source.has(own):
         own = (*place, "time_window_minutes")
     if rule.threshold > 1 and (rate := (rule.threshold - 1) * SECOND / rule.window) > MAX_RATE:
-        source.warning(
+        yield source.warned(
             own,
             f"is never reached: {rule.threshold:,} matches within {duration_text(rule.window)} are {rate:,.0f} a "
             "second, more than can be read. Lengthen the window (`ms` are milliseconds, `m` minutes), or lower "
@@ -29,7 +31,7 @@ def check_threshold(built: Built, retention: int) -> None:
             Code.UNREACHABLE_THRESHOLD,
         )
     if rule.window > retention:
-        source.warning(
+        yield source.warned(
             own,
             f"is longer than history is kept: {duration_text(rule.window)}, and `retention` is "
             f"{duration_text(retention)}. What it counts can then be found nowhere else. Shorten it, or lengthen "
