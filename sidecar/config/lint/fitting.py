@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from sidecar.config.codes import Code
@@ -13,11 +14,15 @@ from sidecar.core.conditions import All, Any, Condition, Equals, Glob, Not
 from sidecar.core.levels import ALIASES, Level
 from sidecar.core.matching import describe
 
+_CLASS = re.compile(r"\[!?\]?[^\]]*\]")
+"""A class of a glob: one character."""
+
 
 def check_fit(built: Built, longest: int | None) -> Iterator[Problem]:
     """Yield what is wrong with what a rule looks for.
 
-    `longest`: bytes of the longest line that any input takes; None: there is no input. Of a rule that can never match it is said once why, and nothing of its parts.
+    `longest`: bytes of the longest line that any input takes; None: there is no input. Of a rule that can never match
+    it is said once why, and nothing of its parts.
     """
     reason = _why_never(built, longest)
     if reason is not None:
@@ -31,18 +36,17 @@ def check_fit(built: Built, longest: int | None) -> Iterator[Problem]:
 
 def _why_never(built: Built, longest: int | None) -> tuple[Place, str] | None:
     rule, place = built.rule, built.entry.place
+    own: Place
     if all(map(is_empty_glob, rule.error_types)):
-        return (
-            *place,
-            "error_type",
-        ), "a class of the glob, in brackets, holds no character. Write the lesser one first"
+        own = (*place, "error_type")
+        return own, "a class of the glob, in brackets, holds no character. Write the lesser one first"
     if rule.condition is None:
         return None
-    own: Place = (*place, "match")
+    own = (*place, "match")
     if longest is not None:
         for test in _required(rule.condition):
-            text = test.value if isinstance(test, Equals) else test.pattern
-            if isinstance(text, str) and len(text.replace("*", "").encode()) > longest:
+            text = test.value if isinstance(test, Equals) else _CLASS.sub("?", test.pattern).replace("*", "")
+            if isinstance(text, str) and len(text) > longest:  # a character is at least a byte of its line
                 why = f"what it asks of `{test.field}` is longer than `max_line_bytes` of every input"
                 return own, why + ". Raise that, or ask for less"
     sets = taken_apart(rule.condition)

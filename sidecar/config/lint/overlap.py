@@ -16,7 +16,7 @@ from sidecar.core.levels import Level
 from sidecar.core.rule import Rule
 
 MAX_RULES = 500
-"""Rules that are compared, each with each: in a second. With more, the others are compared with these only."""
+"""Rules that are compared, each with each, which takes seconds. With more, the others are compared with these only."""
 
 PANIC = "panic"
 """Error type of a panic whose record names none."""
