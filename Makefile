@@ -6,11 +6,12 @@ RUN := $(VENV)/.run-installed
 DEV := $(VENV)/.dev-installed
 FUZZ := $(VENV)/.fuzz-installed
 SECONDS ?= 60
+MINUTES ?= 10
 
 # Debian packages with programs that some tests run; those tests are skipped where they are missing.
 SYSTEM_PACKAGES := prometheus systemd
 
-.PHONY: demo test system package lint format types imports unit bench bench-grouping memory fuzz fuzz-prefilter docs clean
+.PHONY: demo test system package lint format types imports unit bench bench-grouping memory soak fuzz fuzz-prefilter docs clean
 
 demo: $(RUN) ## the main job on this machine, with no account
 	@$(BIN)/luminalog-sidecar demo $(ARGS)
@@ -69,6 +70,9 @@ bench-grouping: $(DEV) ## how well grouping finds what belongs together
 
 memory: $(DEV) ## whether memory stays flat over millions of matching lines
 	$(BIN)/python -m benchmarks.memory $(ARGS)
+
+soak: $(DEV) ## whether the real daemon stays flat under a steady load with faults, for MINUTES
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(ARGS)
 
 $(FUZZ): $(DEV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'

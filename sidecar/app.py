@@ -14,6 +14,7 @@ import contextlib
 import os
 import random
 import signal
+import socket
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
@@ -33,14 +34,17 @@ from sidecar.core.quarantine import Quarantine
 from sidecar.core.times import SECOND
 from sidecar.delivery.dispatcher import Dispatcher
 from sidecar.delivery.routes import Route, route_of, routes_of
+from sidecar.heartbeat import Heartbeat
 from sidecar.inputs.making import make_input
 from sidecar.inputs.supervisor import Supervisor
 from sidecar.inputs.tail.owners import moves
 from sidecar.outage import Outage
-from sidecar.overview import Overview, Running
+from sidecar.overview import Overview, Running, unwell
 from sidecar.pipeline import BrokenPipelineError, Pipeline
 from sidecar.reloading import BrokenConfigError, Reloading
+from sidecar.selfwatch import SelfWatch
 from sidecar.store.database import StateError
+from sidecar.store.marks import Marks
 from sidecar.store.statements import for_positions, for_pruning, for_rejected, for_secrets, is_pruned
 from sidecar.store.store import Store, Stored
 from sidecar.supervision import Supervision
@@ -105,13 +109,13 @@ class App:
         except BrokenConfigError as error:
             raise StartError(str(error)) from None
         self._reloading.take_over = self._take_over
-        state_dir = Path(self._config.state_dir) if self._config.state_dir is not None else None
+        self._state_dir = Path(self._config.state_dir) if self._config.state_dir is not None else None
         try:
-            self._store = Store(state_dir, time.time_ns)
+            self._store = Store(self._state_dir, time.time_ns)
         except StateError as error:
             raise StartError(str(error)) from None
         except (sqlite3.Error, OSError) as error:
-            raise StartError(f"state_dir {state_dir} cannot be used: {error}") from None
+            raise StartError(f"state_dir {self._state_dir} cannot be used: {error}") from None
 
     @property
     def _config(self) -> Config:
@@ -158,7 +162,9 @@ class App:
             store = start("store", self._outage.watch())
             config = start("config", self._reloading.follow())
             prune = start("prune", self._prune())
-            lag = start("loop lag", watch_loop(self._telemetry, time.monotonic))
+            lag = start("loop lag", watch_loop(self._telemetry, time.monotonic, self._selfwatch.late))
+            selfwatch = start("self-watch", self._selfwatch.run())
+            heartbeat = start("heartbeat", self._heartbeat.run())
             supervision = start("supervision", self._supervision.run())
             webhooks = [start("webhooks", self._webhooks.run())] if self._webhooks is not None else []
             self._move_positions()
@@ -171,7 +177,9 @@ class App:
                 await self._drain(pipeline, delivery)
             finally:
                 await self._inputs.halt()
-            for task in (pipeline, delivery, store, config, prune, lag, supervision, *webhooks):
+            for task in (
+                pipeline, delivery, store, config, prune, lag, selfwatch, heartbeat, supervision, *webhooks,
+            ):  # fmt: skip
                 task.cancel()
 
     async def _guard(self, name: str, part: Coroutine[None, None, None]) -> None:
@@ -251,12 +259,15 @@ class App:
             pipeline=self._pipeline,
             dispatcher=self._dispatcher,
             telemetry=self._telemetry,
-            clock=time.time_ns,
             stopping=lambda: self._stopping,
-            crashed=lambda: self._crashed,
         )
         self._pipeline.committed = self._committed
         self._pipeline.is_idle = lambda source: not self._restarting and self._inputs.is_idle(source)
+        self._heartbeat = Heartbeat(
+            sender=transport,
+            telemetry=self._telemetry,
+            unwell=lambda: unwell(overview.health(), self._selfwatch.ailing),
+        )
         self._configure({entry.routing_key for entry in stored.entries if not entry.settled})
         self._dispatcher.admit(stored.entries, incidents)
         book = IncidentBook(
@@ -266,6 +277,7 @@ class App:
             clock=time.time_ns,
             retention=lambda: self._config.retention,
             most=MAX_HISTORY,
+            own=lambda: self._selfwatch.incidents,
         )
         overview = Overview(
             engine=self._engine,
@@ -274,6 +286,18 @@ class App:
             store=self._store,
             telemetry=self._telemetry,
             running=self._as_it_runs,
+            ailing=lambda: self._selfwatch.ailing,
+        )
+        self._selfwatch = SelfWatch(
+            host=socket.gethostname(),
+            recorded=stored.own,
+            marks=Marks(self._state_dir),
+            vitals=lambda: overview.vitals(self._outage.unwritable),
+            pipeline=self._pipeline,
+            telemetry=self._telemetry,
+            clock=time.time_ns,
+            monotonic=time.monotonic,
+            crashed=lambda: self._crashed,
         )
         self._telemetry.set_gauges(overview.gauges)
         self._supervision = Supervision(
@@ -351,6 +375,7 @@ class App:
         self._routes = self._kept_routes() | routes_of(config)
         self._dispatcher.configure(self._routes, self._secrets, config.external_url)
         self._pipeline.reconfigure(ruleset_of(config))
+        self._heartbeat.configure(config.heartbeat)
 
     async def _take_over(self, old: Config, new: Config) -> None:
         """Bring everything to a configuration that was loaded just now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import tzinfo
 from typing import TypeVar
 
@@ -53,25 +53,29 @@ class IncidentBook:
         clock: Callable[[], int],
         retention: Callable[[], int],
         most: int,
+        own: Callable[[], Iterable[Incident]] = tuple,
     ) -> None:
-        """`retention` and `most`: how long, and how many, resolved incidents are kept."""
+        """`retention` and `most`: how long, and how many, resolved incidents are kept. `own`: the daemon's, if open."""
         self._engine = engine
         self._store = store
         self._pipeline = pipeline
         self._clock = clock
         self._retention = retention
         self._most = most
+        self._own = own
         self._reporting = asyncio.Lock()
         """One at a time: two would only be slower."""
 
     async def latest(self, states: Sequence[State], limit: int) -> list[Incident]:
         """Return incidents in these states, those that began last first."""
-        found = [incident for incident in self._engine.open_incidents() if incident.state in states]
+        held = (*self._engine.open_incidents(), *self._own())
+        found = [incident for incident in held if incident.state in states]
         if State.RESOLVED in states:
             known = {incident.id for incident in found}
             sql = "SELECT data FROM incidents WHERE resolved_at IS NOT NULL ORDER BY resolved_at DESC LIMIT ?"
             rows = await self._ask(lambda db: db.execute(sql, (limit,)).fetchall())
-            found += [one for (data,) in rows if (one := _incident(data)).id not in known]
+            # The daemon's own are stored as history while they are open.
+            found += [one for (data,) in rows if not (one := _incident(data)).is_open and one.id not in known]
         return sorted(found, key=lambda incident: incident.opened_at, reverse=True)[:limit]
 
     async def find(self, incident_id: str) -> Incident | None:

@@ -5,11 +5,12 @@ Invariant: nothing in it is a secret. Addresses, keys and tokens of channels and
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
-from prometheus_client import Gauge
+from prometheus_client.metrics import MetricWrapperBase
 
 from sidecar import __version__
 from sidecar.config.model import Config
@@ -17,8 +18,10 @@ from sidecar.config.ruleset import ruleset_of
 from sidecar.config.units import duration_text
 from sidecar.core.advance import Engine
 from sidecar.core.condition_text import condition_text
+from sidecar.core.daemon import Ailment, Trouble
 from sidecar.core.incidents import State
 from sidecar.core.levels import Level
+from sidecar.core.selfwatch import ChannelVitals, InputVitals, Vitals
 from sidecar.core.texts import rfc3339
 from sidecar.core.times import SECOND
 from sidecar.delivery.dispatcher import Dispatcher
@@ -65,13 +68,16 @@ class Overview:
         store: Store,
         telemetry: Telemetry,
         running: Callable[[], Running],
+        ailing: Callable[[], Mapping[Ailment, str]],
     ) -> None:
+        """`ailing`: what the daemon has found wrong with itself."""
         self._engine = engine
         self._dispatcher = dispatcher
         self._inputs = inputs
         self._store = store
         self._telemetry = telemetry
         self._running = running
+        self._ailing = ailing
 
     def status(self) -> Status:
         """Return how the daemon is doing right now."""
@@ -102,7 +108,8 @@ class Overview:
     def health(self) -> Health:
         """Return whether the daemon is alive and ready, with a reason for each part."""
         running, store = self._running(), self._store.health
-        trouble, inputs = self._dispatcher.trouble, self._inputs.trouble()
+        trouble, inputs, ailing = self._dispatcher.trouble, self._inputs.trouble(), self._ailing()
+        blocked = ailing.get((Trouble.LOOP_BLOCKED, ""), "")
         components = [
             Component(name="store", ok=store.failing_since is None, detail=store.error),
             Component(
@@ -111,15 +118,44 @@ class Overview:
                 detail="" if running.file_ok else "the file on disk is broken; an earlier one is running",
                 needed=False,
             ),
+            Component(
+                name="event loop",
+                ok=not blocked,
+                detail=blocked and f"stood still {blocked}, not long ago",
+                needed=False,
+            ),
         ]
         for one in running.config.inputs:
-            detail = inputs.get(one.name, "is being restarted")
+            detail = inputs.get(one.name, "is being restarted") or ailing.get((Trouble.INPUT_STALLED, one.name), "")
             components.append(Component(name=f"input {one.name}", ok=not detail, detail=detail))
         for name in running.config.channels:
-            detail = trouble.get(name, "")
-            components.append(Component(name=f"channel {name}", ok=name not in trouble, detail=detail, needed=False))
+            detail = ailing.get((Trouble.OUTBOX_STUCK, name), "") or trouble.get(name, "")
+            ok = not detail and name not in trouble
+            components.append(Component(name=f"channel {name}", ok=ok, detail=detail, needed=False))
         working = all(component.ok for component in components if component.needed)
         return Health(alive=True, ready=working and not running.stopping, components=components)
+
+    def vitals(self, unwritable: str) -> Vitals:
+        """Return what the daemon can see of itself. `unwritable`: why pages go out unrecorded; empty: they do not."""
+        config = self._running().config
+        trouble, waiting = self._inputs.trouble(), self._dispatcher.unsettled()
+        unread, read = _by_input(self._telemetry.lag), _by_input(self._telemetry.input_bytes)
+        return Vitals(
+            unwritable=unwritable,
+            store_failing=self._store.health.failing_since is not None,
+            inputs={
+                one.name: InputVitals(trouble.get(one.name, ""), unread.get(one.name, 0), read.get(one.name, 0))
+                for one in config.inputs
+            },
+            channels={
+                name: ChannelVitals(
+                    waiting.get(name, (0, None))[0],
+                    self._dispatcher.delivered[name],
+                    self._dispatcher.trouble.get(name, ""),
+                )
+                for name in config.channels
+            },
+        )
 
     def gauges(self) -> Gauges:
         """Return what metrics show of this moment."""
@@ -147,6 +183,9 @@ class Overview:
             silences=sum(silence.holds(now) for silence in self._engine.silences()),
             store_healthy=self._store.health.failing_since is None,
             config_ok=running.file_ok,
+            ready=self.health().ready,
+            tasks=len(asyncio.all_tasks()),
+            troubles=Counter(trouble for trouble, _ in self._ailing()),
         )
 
     def rules(self) -> RulesAnswer:
@@ -210,5 +249,16 @@ class Overview:
         return shown
 
 
-def _by_input(gauge: Gauge) -> dict[str, int]:
-    return {sample.labels["input"]: int(sample.value) for family in gauge.collect() for sample in family.samples}
+def unwell(health: Health, ailing: Mapping[Ailment, str]) -> str:
+    """Return why the daemon cannot do its job right now; empty: it can. What it got over by itself does not count."""
+    wrong = [f"{one.name}: {one.detail}" for one in health.components if not one.ok and one.needed]
+    wrong += [f"channel {part}: {problem}" for (trouble, part), problem in ailing.items() if trouble in _DISABLING]
+    return "; ".join(wrong) or ("" if health.ready else "it is stopping")
+
+
+_DISABLING = frozenset({Trouble.OUTBOX_STUCK})
+"""Troubles that leave the daemon ready, and yet nobody hears from it."""
+
+
+def _by_input(metric: MetricWrapperBase) -> dict[str, int]:
+    return {sample.labels["input"]: int(sample.value) for family in metric.collect() for sample in family.samples}

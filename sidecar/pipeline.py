@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 import msgspec
@@ -23,7 +23,7 @@ from sidecar.core.advance import Engine, Step
 from sidecar.core.decode.base import DecodeOptions
 from sidecar.core.decode.stream import Stream
 from sidecar.core.detect import ByteStream, Detection, Detector
-from sidecar.core.incidents import Incident
+from sidecar.core.incidents import Incident, Told
 from sidecar.core.matching import Matcher
 from sidecar.core.notification import Action
 from sidecar.core.outbox import Entry
@@ -36,7 +36,7 @@ from sidecar.core.rule import Rule
 from sidecar.core.silences import Silence
 from sidecar.core.state import Changes, Intent
 from sidecar.core.times import MILLISECOND, SECOND
-from sidecar.core.unheld import news_of_daemon, updates
+from sidecar.core.unheld import hearers, news_of_daemon, updates
 from sidecar.core.zones import ZoneWatch
 from sidecar.inputs.base import Batch
 from sidecar.store.statements import Statement, for_changes, for_entries, for_moments, for_positions, for_rejected
@@ -265,11 +265,20 @@ class Pipeline:
         for entries, incidents in self._uncommitted.values():
             self._admit_early([e for e in entries if e.pager and e.action is Action.TRIGGER], incidents)
 
-    def tell_of_self(self, incident: Incident, action: Action) -> None:
-        """Tell of trouble with the daemon itself, recorded or not: it may be just that nothing can be recorded."""
+    def tell_of_self(
+        self, incident: Incident, action: Action, avoid: Collection[str] = ()
+    ) -> asyncio.Future[None] | None:
+        """Tell of trouble with the daemon itself, recorded or not: it may be just that nothing can be recorded.
+
+        `avoid`: channels that would tell nobody.
+        """
         with self._deciding():
-            changes = news_of_daemon(incident, action, self._routing, self._clock())
-            self._submit(changes, at_once=action is Action.TRIGGER)
+            changes = news_of_daemon(incident, action, self._routing, self._clock(), avoid)
+            return self._submit(changes, at_once=action is Action.TRIGGER)
+
+    def hearers_of_self(self, incident: Incident) -> dict[str, Told]:
+        """Return whom an incident of the daemon itself is told."""
+        return hearers(incident, self._routing)
 
     def _batch_committed(self, _: asyncio.Future[None]) -> None:
         self._batches -= 1

@@ -18,6 +18,7 @@ import pytest
 from sidecar.config.ruleset import Ruleset
 from sidecar.core import daemon
 from sidecar.core.advance import Engine
+from sidecar.core.daemon import Trouble
 from sidecar.core.decode.base import DecodeOptions, StreamStats
 from sidecar.core.detect import Detection
 from sidecar.core.incidents import Incident
@@ -352,12 +353,12 @@ async def test_pages_that_cannot_be_recorded_go_out_once_and_everything_else_wai
 
 
 async def test_the_daemon_tells_chat_of_itself_before_and_after_that_is_on_record(world: World) -> None:
-    trouble = daemon.state_unwritable("disk full", since=EPOCH, now=EPOCH, host="h")
+    trouble = daemon.incident_of((Trouble.STATE_UNWRITABLE, ""), "disk full", since=EPOCH, now=EPOCH, host="h")
     world.pipeline.tell_of_self(trouble, Action.TRIGGER)
     assert world.events == [("chat", "trigger")]
     await world.store.commit()
     assert world.events == [("chat", "trigger")]
-    world.pipeline.tell_of_self(daemon.state_writable(trouble, EPOCH + SECOND), Action.RESOLVE)
+    world.pipeline.tell_of_self(daemon.resolved(trouble, EPOCH + SECOND), Action.RESOLVE)
     assert world.events == [("chat", "trigger")]
     await world.store.commit()
     assert world.events == [("chat", "trigger"), ("chat", "resolve")]

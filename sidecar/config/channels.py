@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from sidecar.config import document
-from sidecar.config.addresses import AddressError, check_base_url, check_url
+from sidecar.config.addresses import AddressError, check_base_url
 from sidecar.config.credentials import Credentials
 from sidecar.config.model import (
     ChannelConfig,
@@ -133,17 +133,7 @@ class ChannelBuilder:
         return SlackBotChannel(bot_token=token or Secret(""), channel=channel, api_url=url, **common)
 
     def _secret_url(self, place: Place, key: str, value: str | UnsetType, file: str | UnsetType) -> Secret:
-        url = self._credentials.take(self._source, place, key, value, file)
-        given = [(*place, name) for name in (key, f"{key}_file") if self._source.has((*place, name))]
-        if url is None:
-            if not given:
-                self._source.error(place, f"`{key}` is missing: expected it, or `{key}_file`")
-            return Secret("")
-        try:
-            check_url(url.reveal())
-        except AddressError as error:
-            self._source.error(given[-1], str(error))
-        return url
+        return self._credentials.take_url(self._source, place, key, value, file)
 
     def _check_fallback(
         self,

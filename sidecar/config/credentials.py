@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import UNSET, UnsetType
 
+from sidecar.config.addresses import AddressError, check_url
 from sidecar.config.files import MAX_SECRET_BYTES, FileProblemError, read_file
 from sidecar.config.problems import Place, Source, quoted
 from sidecar.config.secrets import Secret
@@ -39,6 +40,20 @@ class Credentials:
         if value is not UNSET:
             return Secret(value)
         return None if file is UNSET else self._from_file(source, file_place, file)
+
+    def take_url(self, source: Source, place: Place, key: str, value: str | UnsetType, file: str | UnsetType) -> Secret:
+        """As `take`, for an address to send to, which is required; an empty one after recording a problem."""
+        url = self.take(source, place, key, value, file)
+        given = [(*place, name) for name in (key, f"{key}_file") if source.has((*place, name))]
+        if url is None:
+            if not given:
+                source.error(place, f"`{key}` is missing: expected it, or `{key}_file`")
+            return Secret("")
+        try:
+            check_url(url.reveal())
+        except AddressError as error:
+            source.error(given[-1], str(error))
+        return url
 
     def take_pagerduty_key(
         self, source: Source, place: Place, key: str, value: str | UnsetType, file: str | UnsetType

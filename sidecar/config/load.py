@@ -22,6 +22,7 @@ from sidecar.config.codes import Ignored, read_codes
 from sidecar.config.credentials import Credentials
 from sidecar.config.escalation import build_policies, check_policies
 from sidecar.config.files import MAX_CONFIG_BYTES, FileProblemError, read_file
+from sidecar.config.heartbeat import build_heartbeat
 from sidecar.config.inputs import build_inputs, check_listeners
 from sidecar.config.made_up import made_up_channels, without_keys
 from sidecar.config.model import Admin, ChannelConfig, Config, Log, PagerDutyChannel
@@ -290,6 +291,7 @@ class _Loader:
             routes=routes,
             admin=self._admin(main, root),
             webhooks=build_webhooks(main, root, channels, self._credentials),
+            heartbeat=build_heartbeat(main, root, self._credentials),
             log=Log() if root.log is UNSET else Log(level=root.log.level, format=root.log.format),
             state_dir=None if root.state_dir is UNSET else str(self._base / root.state_dir),
             external_url=_external_url(main, root),

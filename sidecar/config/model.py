@@ -15,7 +15,7 @@ from sidecar.core.levels import Level
 from sidecar.core.routing import Route
 from sidecar.core.rule import Rule
 from sidecar.core.silences import Silence
-from sidecar.core.times import DAY, SECOND
+from sidecar.core.times import DAY, MINUTE, SECOND
 
 
 class TailInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,6 +184,14 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     format: Literal["json", "text"] = "text"
 
 
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
+    """A sign of life for a service that raises an alarm when it misses one."""
+
+    url: Secret
+    every: int = MINUTE
+    method: str = "GET"
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration."""
 
@@ -201,6 +209,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     admin: Admin = Admin()
     webhooks: Webhooks | None = None
     """None: no listener."""
+    heartbeat: Heartbeat | None = None
     log: Log = Log()
     state_dir: str | None = None
     external_url: str | None = None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 import hashlib
+
+import msgspec
 
 from sidecar.core.incidents import Incident, ResolveReason, State, clean
 from sidecar.core.levels import Level
@@ -11,17 +14,48 @@ from sidecar.core.notification import Kind
 RULE = "luminalog-sidecar"
 """Stands where a rule's name does."""
 
+ID_PREFIX = "self-"
+"""Begins the ids of these incidents, and of no others."""
 
-def state_unwritable(problem: str, *, since: int, now: int, host: str) -> Incident:
-    """Return the incident that says that pages go out unrecorded. `since`: when commits began to fail."""
-    digest = hashlib.blake2b(f"{host}:{since}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+class Trouble(enum.StrEnum):
+    """What can be wrong with the daemon; stands where an incident's error type does, and is a metric label."""
+
+    STATE_UNWRITABLE = "StateUnwritable"
+    INPUT_STALLED = "InputStalled"
+    OUTBOX_STUCK = "OutboxStuck"
+    LOOP_BLOCKED = "LoopBlocked"
+
+
+PART_OF = {Trouble.INPUT_STALLED: "input", Trouble.OUTBOX_STUCK: "channel"}
+"""What kind of part a trouble is about; others are about the whole daemon."""
+
+Ailment = tuple[Trouble, str]
+"""A trouble, and the name of the part that has it; empty: the whole daemon."""
+
+_WORDS = {
+    Trouble.STATE_UNWRITABLE: "The state of {rule} cannot be written ({problem}). Logs are held back, pages go out "
+    "unrecorded, and may be repeated after a restart.",
+    Trouble.INPUT_STALLED: "Input {part} does not read ({problem}). What its logs say pages nobody until it does.",
+    Trouble.OUTBOX_STUCK: "Channel {part} accepts nothing ({problem}). Whoever is told by it alone does not hear of "
+    "incidents.",
+    Trouble.LOOP_BLOCKED: "{rule} stood still ({problem}). Meanwhile nothing was read, decided or sent; it is late, "
+    "not lost.",
+}
+
+
+def incident_of(ailment: Ailment, problem: str, *, since: int, now: int, host: str) -> Incident:
+    """Return the incident that tells of a trouble. `since`: wall clock when it began."""
+    trouble, part = ailment
+    named = ":".join((host, str(since), trouble, part))
+    digest = hashlib.blake2b(named.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
     return Incident(
-        id=f"self-{digest}",
-        dedup_key=f"luminalog-self-{digest}",
+        id=f"{ID_PREFIX}{digest}",
+        dedup_key=f"luminalog-{ID_PREFIX}{digest}",
         rule=RULE,
         kind=Kind.SELF,
-        group_by=(),
-        group=(),
+        group_by=(PART_OF[trouble],) if part else (),
+        group=(part,) if part else (),
         level=Level.ERROR,
         count=1,
         threshold=None,
@@ -35,12 +69,8 @@ def state_unwritable(problem: str, *, since: int, now: int, host: str) -> Incide
         followed=False,
         channels=None,
         routing_key=None,
-        message=clean(
-            f"The state of {RULE} cannot be written ({problem}). Logs are held back, pages go out unrecorded, and may "
-            "be repeated after a restart."
-        )
-        or "",
-        error_type="StateUnwritable",
+        message=clean(_WORDS[trouble].format(rule=RULE, part=part, problem=problem)),
+        error_type=trouble,
         root_cause=None,
         service=RULE,
         host=host,
@@ -50,7 +80,18 @@ def state_unwritable(problem: str, *, since: int, now: int, host: str) -> Incide
     )
 
 
-def state_writable(incident: Incident, now: int) -> Incident:
+def unrecorded(incident_id: str, *, since: int, now: int, host: str) -> Incident:
+    """Return the incident about unwritable state that an earlier run opened and could not record."""
+    lost = incident_of((Trouble.STATE_UNWRITABLE, ""), "until its end", since=since, now=now, host=host)
+    return msgspec.structs.replace(lost, id=incident_id, dedup_key=f"luminalog-{incident_id}")
+
+
+def resolved(incident: Incident, now: int) -> Incident:
     """Return the incident resolved."""
     incident.state, incident.resolved_at, incident.resolve_reason = State.RESOLVED, now, ResolveReason.CLEARED
     return incident
+
+
+def ailment_of(incident: Incident) -> Ailment:
+    """Return what an incident of the daemon is about. Raises ValueError for a trouble that this version knows not."""
+    return Trouble(incident.error_type or ""), "".join(incident.group)

@@ -33,3 +33,12 @@ class SettledAs(enum.StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     SUPPRESSED = "suppressed"
+
+
+class HeartbeatResult(enum.StrEnum):
+    """What became of one sign of life; also a metric label."""
+
+    ACCEPTED = "accepted"
+    FAILED = "failed"
+    WITHHELD = "withheld"
+    """The daemon is not well, and whoever waits for the sign is to miss it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -18,20 +18,15 @@ def updates(incident: Incident, channels: Iterable[str], note: str, now: int) ->
     return Changes(subjects={incident.id: incident}, intents=intents)
 
 
-def news_of_daemon(incident: Incident, action: Action, routing: Routing, now: int) -> Changes:
+def news_of_daemon(
+    incident: Incident, action: Action, routing: Routing, now: int, avoid: Collection[str] = ()
+) -> Changes:
     """Return what tells of trouble with the daemon itself, or of its end to those who were told of it.
 
-    The incident belongs to no rule, and the store keeps it as history only.
+    `avoid`: channels that would tell nobody. The incident belongs to no rule, and the store keeps it as history only.
     """
     if action is Action.TRIGGER:
-        incident.told = {
-            name: Told(
-                level=incident.level,
-                pager=routing.is_pager(name),
-                routing_key=routing.routing_key(name, None),
-            )
-            for name in _for_daemon(incident, routing)
-        }
+        incident.told = hearers(incident, routing, avoid)
     changes = Changes(
         incidents={incident.id: msgspec.msgpack.encode(incident)},
         resolved_at={incident.id: now},
@@ -47,11 +42,15 @@ def news_of_daemon(incident: Incident, action: Action, routing: Routing, now: in
     return changes
 
 
-def _for_daemon(incident: Incident, routing: Routing) -> tuple[str, ...]:
+def hearers(incident: Incident, routing: Routing, avoid: Collection[str] = ()) -> dict[str, Told]:
     """Return whom the daemon's own trouble is told: chat as the table has it, else anybody who can be told."""
     able = [name for name, one in routing.destinations.items() if not one.pagerduty or one.routing_key is not None]
+    able = [name for name in able if name not in avoid]
     routed = [name for name in routing.route(None, incident.level, incident.origin) if name in able]
-    return tuple(routed or [name for name in able if not routing.is_pager(name)] or able)
+    return {
+        name: Told(level=incident.level, pager=routing.is_pager(name), routing_key=routing.routing_key(name, None))
+        for name in routed or [name for name in able if not routing.is_pager(name)] or able
+    }
 
 
 def _about(

@@ -13,6 +13,7 @@ Invariants
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sidecar.channels.pagerduty import PagerDuty
@@ -73,6 +74,8 @@ class Dispatcher:
         self._settled = asyncio.Event()
         self.trouble: dict[str, str] = {}
         """Why a channel's latest notification could not be delivered; nothing while all is well."""
+        self.delivered: Counter[str] = Counter()
+        """By channel, how many notifications it has accepted since the start."""
 
     def configure(self, routes: Mapping[str, Route], secrets: Mapping[str, Secret], external_url: str | None) -> None:
         """Take over channels, and try again now. Notifications for channels that are gone settle as failed."""
@@ -345,6 +348,7 @@ class Dispatcher:
         self._settled.set()
         if settled_as is SettledAs.DELIVERED:
             self.trouble.pop(entry.channel, None)
+            self.delivered[entry.channel] += 1
         elif settled_as is SettledAs.FAILED and entry.channel in self._routes:
             self.trouble[entry.channel] = detail
         self._telemetry.emit(

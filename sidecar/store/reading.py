@@ -7,6 +7,7 @@ import sqlite3
 import msgspec
 
 from sidecar.config.secrets import Secret
+from sidecar.core.daemon import ID_PREFIX
 from sidecar.core.incidents import Incident
 from sidecar.core.outbox import Entry
 from sidecar.core.quarantine import RejectedRecord
@@ -23,6 +24,8 @@ class Stored(msgspec.Struct):
     """All notifications of open incidents, and of resolved ones with an unsettled notification, in order."""
     resolved: dict[str, Incident]
     """Resolved incidents that unsettled notifications are about."""
+    own: dict[str, Incident]
+    """The daemon's own, open or not: they are stored as history whatever their state."""
     secrets: dict[str, Secret]
     last_entry: int
     last_moment: int
@@ -60,6 +63,8 @@ def read(db: sqlite3.Connection) -> Stored:
             " AND id IN (SELECT incident FROM outbox WHERE settled_at IS NULL)"
         )
     }
+    # "." follows "-": all ids that begin so, found in the index.
+    own = query("SELECT id, data FROM incidents WHERE id >= ? AND id < ?", (ID_PREFIX, f"{ID_PREFIX[:-1]}."))
     wanted = snapshot.incidents.keys() | resolved.keys()
     rows = query(
         "SELECT incident, data FROM outbox WHERE incident IN (SELECT incident FROM outbox WHERE settled_at IS NULL)"
@@ -71,6 +76,7 @@ def read(db: sqlite3.Connection) -> Stored:
         # A notification about an incident that is not there could not be put into words.
         entries=[decode_entry(data) for incident, data in rows if incident in wanted],
         resolved=resolved,
+        own={id_: decode_incident(data) for id_, data in own},
         secrets={name: Secret(value) for name, value in query("SELECT * FROM secrets")},
         last_moment=query("SELECT COALESCE(MAX(id), 0) FROM timeline").fetchone()[0],
         last_entry=query("SELECT COALESCE(MAX(id), 0) FROM outbox").fetchone()[0],

@@ -17,12 +17,14 @@ INTERVAL_SECONDS = 0.1
 """Between samples: ten wake-ups a second cost about 0.05 % of a core, and an hour holds 36,000 samples."""
 
 
-async def watch_loop(telemetry: Telemetry, clock: Callable[[], float]) -> None:
-    """Observe the running loop's lag, until cancelled. `clock`: monotonic, seconds.
+async def watch_loop(telemetry: Telemetry, clock: Callable[[], float], late: Callable[[float], None]) -> None:
+    """Observe the running loop's lag, until cancelled. `clock`: monotonic, seconds; `late` is told each sample.
 
     The loop's own time would not do: uvloop rounds it to milliseconds.
     """
     while True:
         asked = clock()
         await asyncio.sleep(INTERVAL_SECONDS)
-        telemetry.emit(LoopLag(seconds=max(0.0, clock() - asked - INTERVAL_SECONDS)))
+        seconds = max(0.0, clock() - asked - INTERVAL_SECONDS)
+        telemetry.emit(LoopLag(seconds=seconds))
+        late(seconds)

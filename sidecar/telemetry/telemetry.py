@@ -9,7 +9,7 @@ Invariants
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 
 import msgspec
@@ -19,7 +19,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics import MetricWrapperBase
 
 from sidecar import __version__
-from sidecar.core.decisions import DiscardReason, SettledAs, SuppressedReason
+from sidecar.core.daemon import Trouble
+from sidecar.core.decisions import DiscardReason, HeartbeatResult, SettledAs, SuppressedReason
 from sidecar.core.decode.base import Rejected
 from sidecar.core.levels import Level
 from sidecar.core.notification import Action, Kind
@@ -71,6 +72,11 @@ class Gauges(msgspec.Struct, frozen=True):
     outbox: dict[str, OutboxGauge]
     store_healthy: bool
     config_ok: bool
+    ready: bool = True
+    troubles: Mapping[str, int] = {}
+    """What is wrong with the daemon itself, by kind: how many parts have it."""
+    tasks: int = 0
+    """Of the event loop."""
     silences: int = 0
     inputs: dict[str, bool] = {}
     """Whether each runs and can read."""
@@ -154,6 +160,9 @@ class Telemetry:
             buckets=SECONDS_OF_LOOP,
             registry=r,
         )
+        self.heartbeats = Counter("luminalog_heartbeats", "Signs of life that were due", ["result"], registry=r)
+        for result in HeartbeatResult:
+            self.heartbeats.labels(result)
         self.log_lost = Counter("luminalog_log_lines_lost", "Own log lines that could not be written", registry=r)
         self.log_repeated = Counter("luminalog_log_lines_suppressed", "Own log lines left out", registry=r)
         self.build = Gauge("luminalog_build_info", "Version of the daemon", ["version"], registry=r)
@@ -208,7 +217,8 @@ class Telemetry:
 
     def _labelled(self) -> Iterator[MetricWrapperBase]:
         for metric in vars(self).values():
-            if isinstance(metric, MetricWrapperBase) and metric is not self.build and metric._labelnames:
+            fixed = metric in (self.build, self.heartbeats)  # have no label that a configuration changes
+            if isinstance(metric, MetricWrapperBase) and not fixed and metric._labelnames:
                 yield metric
 
     def _count(self, event: Event) -> None:
@@ -283,6 +293,8 @@ class Telemetry:
                 self.webhooks.labels(event.event, event.outcome).inc()
             case events.Committed():
                 self.commit.observe(event.seconds)
+            case events.Heartbeat():
+                self.heartbeats.labels(event.result).inc()
             case events.LoopLag():
                 self.loop_lag.observe(event.seconds)
             case _:
@@ -317,6 +329,14 @@ class Telemetry:
         yield GaugeMetricFamily(
             "luminalog_config_last_reload_successful", "Whether the file on disk is what runs", value=now.config_ok
         )
+        troubles = GaugeMetricFamily(
+            "luminalog_daemon_troubles", "Parts of the daemon that cannot do their job", labels=["trouble"]
+        )
+        for trouble in Trouble:
+            troubles.add_metric([trouble], now.troubles.get(trouble, 0))
+        yield troubles
+        yield GaugeMetricFamily("luminalog_event_loop_tasks", "Tasks of the event loop", value=now.tasks)
+        yield GaugeMetricFamily("luminalog_ready", "Whether /readyz answers 200", value=now.ready)
         yield GaugeMetricFamily("luminalog_silences_active", "Silences that hold now", value=now.silences)
         yield GaugeMetricFamily("luminalog_store_healthy", "Whether state can be written", value=now.store_healthy)
 

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 BESIDE = {"tls/server.crt": "", "tls/server.key": "", "tls/senders.crt": "", "tls/tokens": "token\n"}
 BESIDE |= {
+    "secrets/heartbeat": "https://hc-ping.com/0f8c5f3e",
     "secrets/slack": "https://hooks.slack.com/services/T/B/x",
     "secrets/slack-bot": "xoxb-not-a-real-token",
     "secrets/discord": "https://discord.com/api/webhooks/1/x",

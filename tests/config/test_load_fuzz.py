@@ -45,6 +45,7 @@ WHOLE: dict[str, Any] = {
         "routes": [{"service": "a*", "namespace": ["n"], "level": "warn", "channels": ["slack"]}],
     },
     "admin": {"listen": "127.0.0.1:1", "token": "t"},
+    "heartbeat": {"url": "https://x", "every": "1m", "method": "POST"},
     "log": {"level": "info"},
     "page_budget": {"max_pages_per_hour": 5},
     "drain_seconds": 5,

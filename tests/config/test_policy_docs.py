@@ -14,7 +14,7 @@ from test_reference import ENV
 from sidecar.config.load import load
 from sidecar.config.model import Config
 from sidecar.config.ruleset import ruleset_of
-from sidecar.core.daemon import state_unwritable as self_incident
+from sidecar.core.daemon import Trouble, incident_of
 from sidecar.core.levels import ALIASES, Level
 from sidecar.core.matching import Matcher
 from sidecar.core.records import Record
@@ -95,7 +95,7 @@ def test_the_example_groups_by_all_that_its_routes_go_by() -> None:
 
 
 def test_the_table_of_matchers_names_what_an_incident_is_silenced_by() -> None:
-    incident = self_incident("disk full", since=0, now=0, host="h")
+    incident = incident_of((Trouble.STATE_UNWRITABLE, ""), "disk full", since=0, now=0, host="h")
     incident.namespace = incident.environment = "shop"
     named = [name for matcher, _ in rows(SILENCES, "matcher") for name in matcher.split(", ") if " " not in name]
     assert named == list(values_of(incident))

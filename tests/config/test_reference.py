@@ -28,6 +28,7 @@ ENV = {
     "ADMIN_TOKEN": "token",
     "PAGERDUTY_WEBHOOK_SECRET": "secret",
     "DISCORD_URL": "https://discord.com/api/webhooks/1/x",
+    "HEARTBEAT_URL": "https://hc-ping.com/0f8c5f3e",
     "CREDENTIALS_DIRECTORY": str(ROOT / "tests" / "data" / "credentials"),
 }
 

@@ -29,6 +29,19 @@ def test_groups_stay_within_the_limit_and_the_one_for_all_others(settings: dict[
     assert groups(bench) == 11
 
 
+@pytest.mark.parametrize("settings", [{}, {"threshold": 3, "window": MINUTE}])
+def test_a_hundred_thousand_error_types_take_the_room_of_ten_thousand_and_page_as_often_as_they_may(
+    settings: dict[str, int],
+) -> None:
+    bench = Bench(a_rule(max_groups=10_000, max_pages_per_hour=20, **settings))
+    everything = matches(100_000)
+    changes = [bench.read(*everything[n : n + 1_000]) for n in range(0, len(everything), 1_000)]
+    assert groups(bench) == 10_001
+    told_of = [action for change in changes for action, channel in told(change) if channel == "slack"]
+    assert 1 <= told_of.count("trigger") <= 21  # twenty, and the storm
+    assert other(bench).count >= 80_000
+
+
 def test_at_the_limit_new_groups_count_together_and_still_page() -> None:
     bench = Bench(a_rule(**COUNTED))
     bench.read(a_match(0, "A"), a_match(1, "B"))

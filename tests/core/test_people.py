@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from oracle_kit import START, Bench, a_match, a_rule, discarded, ends, told
 
-from sidecar.core.daemon import state_unwritable
+from sidecar.core.daemon import Trouble, incident_of
 from sidecar.core.incidents import State
 from sidecar.core.levels import Level
 from sidecar.core.people import TRANSITIONS, Act, Word
@@ -192,7 +192,7 @@ def test_the_timeline_tells_what_happened_in_order() -> None:
 def test_the_daemon_s_own_incident_is_nobody_s_to_close(act: Act) -> None:
     """It belongs to no rule, and ends with its trouble."""
     bench = Bench(a_rule())
-    own = state_unwritable("disk full", since=START, now=START, host="h")
+    own = incident_of((Trouble.STATE_UNWRITABLE, ""), "disk full", since=START, now=START, host="h")
     assert bench.engine.say(own, Word(act=act), START + MINUTE).empty
 
 

@@ -99,7 +99,7 @@ class Daemon:
 
     async def ready(self) -> None:
         self.url = (await self.says("started"))["admin"]
-        await eventually(self._is_ready)
+        await eventually(self.is_ready)
 
     async def get(self, path: str) -> tuple[int, str]:
         async with aiohttp.ClientSession() as session, session.get(self.url + path) as response:
@@ -130,7 +130,8 @@ class Daemon:
 
         await eventually(holds)
 
-    async def _is_ready(self) -> bool:
+    async def is_ready(self) -> bool:
+        """Say whether everything of it works."""
         return (await self.get("/readyz"))[0] == 200
 
     async def _read(self) -> None:

@@ -93,10 +93,10 @@ class VirtualWorld:
     async def running(self) -> AsyncIterator[None]:
         """Run the daemon; at the end of the block it dies."""
         stored = read(self.store.db)
-        telemetry = Telemetry(Log(stream=io.StringIO(), clock=lambda: 0.0))
+        self.telemetry = telemetry = Telemetry(Log(stream=io.StringIO(), clock=lambda: 0.0))
         self.engine = Engine(stored.snapshot)
         transport: Any = DirectTransport(self.stand_in)
-        dispatcher = Dispatcher(
+        self.dispatcher = dispatcher = Dispatcher(
             store=self.store,
             transport=transport,
             telemetry=telemetry,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from running import DATABASE, PATIENCE, World, a_world, eventually, patched, title_of
 
-from sidecar.standin.traffic import Answer, Service
+from sidecar.standin.traffic import Answer, Received, Service
 
 SOON = patched("""
     import sidecar.outage
@@ -63,8 +63,20 @@ async def test_a_full_disk(world: World, ends: str) -> None:
             lambda: all(errors(world, chat) == 2 for chat in CHATS) and sum(one.triggers for one in alerts) >= pages
         )
     assert len(alerts) == len({alert.dedup_key for alert in alerts}) == 2
-    resolved = {title_of(one) for one in world.stand_in.received if one.action == "resolve"}
-    assert all(SELF in title for title in resolved)
+    # Both chats hear that the daemon is well again, also where only the next run can tell them.
+    async with asyncio.timeout(PATIENCE):
+        await world.stand_in.until(lambda: len(over(world)) == len(CHATS))
+    assert all(SELF in title_of(one) for one in over(world))
+
+    async def forgotten() -> bool:
+        return not list(world.state.glob("*.open"))
+
+    await eventually(forgotten)
+
+
+def over(world: World) -> list[Received]:
+    """Return the resolves that were accepted."""
+    return [one for one in world.stand_in.received if one.accepted and one.action == "resolve"]
 
 
 def errors(world: World, chat: Service) -> int:

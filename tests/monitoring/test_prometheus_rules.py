@@ -16,7 +16,7 @@ METRICS = set(re.findall(r"luminalog_\w+", (ROOT / "docs" / "metrics.md").read_t
 
 
 @needs_prometheus
-@pytest.mark.parametrize("file", ["alerts_test.yaml", "alerts_days_test.yaml"])
+@pytest.mark.parametrize("file", ["alerts_test.yaml", "alerts_days_test.yaml", "watchdog_test.yaml"])
 def test_alerts_and_recording_rules_say_what_they_should_when_they_should(file: str) -> None:
     tested = promtool("test", "rules", str(PROMETHEUS / file))
     assert tested.returncode == 0, tested.stdout + tested.stderr
@@ -58,6 +58,7 @@ def test_the_runbooks_explain_no_alert_that_is_gone() -> None:
 
 def test_rules_and_dashboard_ask_only_for_metrics_that_are_in_the_list_of_all() -> None:
     queries = [rule["expr"] for rule in (*ALERTS, *rules("recording.yaml"))]
+    queries += [rule["expr"] for rule in rules("watchdog.yaml")]
     queries += [query for _, query in dashboard_queries()]
     asked = {selector.partition("{")[0] for query in queries for selector in selectors(query)}
     own = {re.sub(r"_(bucket|sum|count)$", "", name) for name in asked if name.startswith("luminalog_")}

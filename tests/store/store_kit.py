@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from sidecar.core.position import PositionRow
 from sidecar.store.statements import Statement, for_positions
@@ -70,3 +75,22 @@ class Faulty:
 
 def full() -> sqlite3.OperationalError:
     return sqlite3.OperationalError("database or disk is full")
+
+
+@contextmanager
+def small_disk(path: Path) -> Iterator[Path]:
+    """A small disk; what fills it up is the file `big`."""
+    path.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "none", path], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting needs privileges")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+def fill(path: Path) -> None:
+    with suppress(OSError), (path / "big").open("wb", buffering=0) as file:
+        while True:
+            file.write(b"z" * 256)

@@ -8,11 +8,11 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from store_kit import Faulty, Watched, clock_from, full, position
+from store_kit import Faulty, Watched, clock_from, fill, full, position, small_disk
 
 from sidecar.store import store as store_module
 from sidecar.store.database import StateError
@@ -135,25 +135,6 @@ def no_file_beyond(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@contextmanager
-def full_tmpfs(path: Path) -> Iterator[Path]:
-    """A small disk; what fills it up is the file `big`."""
-    path.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "none", path], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("mounting needs privileges")
-    try:
-        yield path
-    finally:
-        subprocess.run(["umount", "-l", path], check=True)
-
-
-def fill(path: Path) -> None:
-    with suppress(OSError), (path / "big").open("wb", buffering=0) as file:
-        while True:
-            file.write(b"z" * 256)
-
-
 async def test_writes_beyond_the_allowed_size_are_made_good_later(tmp_path: Path) -> None:
     store = Store(tmp_path, clock_from())
     health = Watched(store)
@@ -171,7 +152,7 @@ async def test_writes_beyond_the_allowed_size_are_made_good_later(tmp_path: Path
 
 
 async def test_a_full_disk_is_made_good_when_there_is_room_again(tmp_path: Path) -> None:
-    with full_tmpfs(tmp_path / "disk") as disk:
+    with small_disk(tmp_path / "disk") as disk:
         store = Store(disk / "state", clock_from())
         health = Watched(store)
         store.start()
@@ -190,7 +171,7 @@ async def test_a_full_disk_is_made_good_when_there_is_room_again(tmp_path: Path)
 
 @pytest.mark.parametrize("clean", [True, False], ids=["after a stop", "after a death"])
 async def test_what_is_stored_can_be_read_at_a_start_on_a_full_disk(tmp_path: Path, clean: bool) -> None:
-    with full_tmpfs(tmp_path / "disk") as disk:
+    with small_disk(tmp_path / "disk") as disk:
         state = disk / "state"
         store = Store(state, clock_from())
         store.start()
@@ -226,7 +207,7 @@ async def test_a_first_start_on_a_full_disk_leaves_nothing_that_looks_corrupt(tm
 
 
 async def test_a_start_on_a_read_only_file_system_is_refused_in_words_and_changes_nothing(tmp_path: Path) -> None:
-    with full_tmpfs(tmp_path / "disk") as disk:
+    with small_disk(tmp_path / "disk") as disk:
         await Store(disk / "state", clock_from()).close()
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         with pytest.raises(StateError, match="cannot be used: Read-only file system"):

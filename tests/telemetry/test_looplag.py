@@ -18,7 +18,8 @@ async def observed(turns: int, *, stopped_for: float = 0.0) -> tuple[float, floa
     telemetry = Telemetry(Log(stream=io.StringIO(), clock=lambda: 0.0))
     loop = asyncio.get_running_loop()
     stops = 0.0
-    task = asyncio.create_task(watch_loop(telemetry, lambda: loop.time() + stops))
+    told: list[float] = []
+    task = asyncio.create_task(watch_loop(telemetry, lambda: loop.time() + stops, told.append))
     await asyncio.sleep(INTERVAL_SECONDS / 2)
     stops = stopped_for
     await asyncio.sleep(INTERVAL_SECONDS * turns)
@@ -26,6 +27,7 @@ async def observed(turns: int, *, stopped_for: float = 0.0) -> tuple[float, floa
     with contextlib.suppress(asyncio.CancelledError):
         await task
     name = "luminalog_event_loop_lag_seconds"
+    assert sum(told) == pytest.approx(telemetry.value(f"{name}_sum"))
     return telemetry.value(f"{name}_count"), telemetry.value(f"{name}_sum")
 
 

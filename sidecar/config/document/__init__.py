@@ -23,7 +23,7 @@ from sidecar.config.document.channels import (
     SlackChannel,
     WebhookChannel,
 )
-from sidecar.config.document.daemon import Admin, Log, PageBudget
+from sidecar.config.document.daemon import Admin, Heartbeat, Log, PageBudget
 from sidecar.config.document.grouping import ContentGrouping, IntelligentGrouping, TimeGrouping
 from sidecar.config.document.inputs import AnyInput, HttpInput, Input, JournalInput, StdinInput, TailInput
 from sidecar.config.document.lint import Lint
@@ -53,6 +53,7 @@ __all__ = [
     "EscalationLevel",
     "ExpectedIncident",
     "ExpectedNotification",
+    "Heartbeat",
     "HttpInput",
     "Input",
     "IntelligentGrouping",
@@ -151,6 +152,16 @@ class Root(Section, kw_only=True):
             Meta(
                 description="The listener for webhooks from PagerDuty.",
                 extra={"type": "[map](#webhooks)", "default": "off"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    heartbeat: (
+        Annotated[
+            Heartbeat,
+            Meta(
+                description="A sign of life, given only while all is well.",
+                extra={"type": "[map](#heartbeat)", "default": "off"},
             ),
         ]
         | UnsetType

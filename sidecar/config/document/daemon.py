@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from sidecar.config.document.base import MaxPages, Secret, SecretFile, Section, Text
+from sidecar.config.document.base import Duration, MaxPages, Secret, SecretFile, Section, Text
 
 
 class Admin(Section, kw_only=True):
@@ -44,3 +44,25 @@ class PageBudget(Section, kw_only=True):
         MaxPages,
         Meta(description="Pages in a rolling hour, over all rules; a rule's first incident of the hour always pages."),
     ] = 60
+
+
+class Heartbeat(Section, kw_only=True):
+    """A sign of life, for a service that raises an alarm without it: [dead man's switch](dead-mans-switch.md)."""
+
+    url: (
+        Annotated[
+            Secret,
+            Meta(
+                description="Address to ask: `https://`, or `http://` on loopback.",
+                extra={"type": "secret URL", "default": "none"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    url_file: (
+        Annotated[SecretFile, Meta(description="File that holds `url`.", extra={"default": "none"})] | UnsetType
+    ) = UNSET
+    every: Annotated[
+        Duration, Meta(description="How often, at least `10s`. Let the service wait for three times as long.")
+    ] = "1m"
+    method: Annotated[Literal["GET", "POST"], Meta(description="How the service wants to be asked.")] = "GET"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sidecar.core.daemon import Trouble
+from sidecar.core.decisions import HeartbeatResult
 from sidecar.telemetry.events.base import Event, Severity
 
 
@@ -106,6 +108,41 @@ class LoopLag(Event, frozen=True, kw_only=True):
     """The event loop came to a waiting task this much later than asked."""
 
     seconds: float
+
+
+class SelfTrouble(Event, frozen=True, kw_only=True):
+    """The daemon cannot do its job, or a part of it, for so long that people are told."""
+
+    severity = Severity.ERROR
+    text = "this daemon is in trouble"
+    trouble: Trouble
+    part: str
+    problem: str
+
+
+class SelfTroubleOver(Event, frozen=True, kw_only=True):
+    """It can do it again."""
+
+    severity = Severity.INFO
+    text = "this daemon is out of trouble"
+    trouble: Trouble
+    part: str
+
+
+class Heartbeat(Event, frozen=True, kw_only=True):
+    """A sign of life was due."""
+
+    text = "no sign of life was given: whoever waits for it will raise an alarm"
+    cause = ("result", "detail")
+    result: HeartbeatResult
+    detail: str = ""
+
+    @property
+    def loudness(self) -> Severity | None:
+        """Only one that is missing is worth a line; why it was withheld has been told by what is wrong."""
+        if self.result is HeartbeatResult.ACCEPTED:
+            return None
+        return Severity.WARNING if self.result is HeartbeatResult.FAILED else Severity.INFO
 
 
 class CorruptDatabase(Event, frozen=True, kw_only=True):
