@@ -59,7 +59,11 @@ def run(args: argparse.Namespace) -> int:
         if not path.is_file():
             print(f"{path}: no such file", file=sys.stderr)
             return 2
-    loaded = load(args.config, os.environ, tests=True) if args.config else load_rules(_rules(args.files), os.environ)
+    files = _rules(args.files)
+    if args.files and not files:
+        print("there are no rules beside these tests", file=sys.stderr)
+        return 2
+    loaded = load(args.config, os.environ, tests=True) if args.config else load_rules(files, os.environ)
     if loaded.config is None:
         for problem in loaded.problems:
             print(problem, file=sys.stderr)

@@ -43,6 +43,38 @@ def test_it_exits_1_and_shows_what_differs_where_one_fails(tmp_path: Path, capsy
     ]
 
 
+def test_the_page_s_example_passes_and_fails_as_it_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rule-tests.md").read_text()
+    rule = page.partition("```yaml\n")[2].partition("```")[0]
+    _, _, shown = page.partition("```console\n$ luminalog-sidecar test rules.d/checkout.yaml\n")
+    monkeypatch.chdir(tmp_path)
+    path = Path("rules.d/checkout.yaml")
+    path.parent.mkdir()
+    path.write_text(rule)
+    assert main(["test", str(path)]) == 0
+    capsys.readouterr()
+    path.write_text(rule.replace("countThreshold: 3", "countThreshold: 2"))
+    assert main(["test", str(path)]) == 1
+    assert capsys.readouterr().out == shown.partition("```")[0]
+
+
+def test_a_file_of_tests_stands_for_the_rules_that_it_is_about(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So does a shell's `rules.d/*`."""
+    file = rules(tmp_path)
+    beside = tmp_path / "A.tests.json"
+    beside.write_text(json.dumps({"tests": [GOOD]}))
+    for files in ([str(beside)], [file, str(beside)]):
+        assert main(["test", *files]) == 0
+        assert "1 passed, 0 failed" in capsys.readouterr().out
+    Path(file).unlink()
+    assert main(["test", str(beside)]) == 2
+    assert "there are no rules" in capsys.readouterr().err
+
+
 def test_it_takes_a_configuration_with_all_that_belongs_to_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,5 +94,7 @@ def _counts_as_soon(narrow: Rule, wide: Rule) -> bool:
         and wide.threshold is not None
         and narrow.threshold >= wide.threshold
         and (narrow.window or 0) <= (wide.window or 0)
+        and narrow.allowed_lateness <= wide.allowed_lateness
+        and wide.grouping in (None, narrow.grouping)
         and set(wide.group_by) <= set(narrow.group_by)
     )
