@@ -25,7 +25,8 @@ RECORDS = [
 FIELDS = st.sampled_from(["x", "x", "x", "X", "service", "Service", "level", "error_type", "errorType"])
 GLOBS = st.sampled_from(["*", "a*", "*b", "a", "a?", "[a-b]", "[z-a]", "*a*", "b*"])
 TESTS = st.one_of(
-    st.builds(Equals, FIELDS, st.sampled_from(["a", "ab", "b", "3", "error", 3, 3.5, True])),
+    st.builds(Equals, FIELDS.filter("level".__ne__), st.sampled_from(["a", "ab", "b", "3", "error", 3, 3.5, True])),
+    st.builds(Equals, st.just("level"), st.sampled_from(["info", "error", "warn"])),  # configuration lets no others in
     st.builds(Glob, FIELDS, GLOBS),
     st.builds(Regex, FIELDS, st.sampled_from(["a", "^a$", "b$", "[0-9]"])),
     st.builds(Exists, FIELDS, st.booleans()),

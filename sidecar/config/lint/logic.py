@@ -195,7 +195,7 @@ def _all_hold(literals: Iterable[Literal], value: str) -> bool:
 
 def _record(field: str, value: str) -> Record:
     if field == "level":
-        return Record(time=0, level=Level[value.upper()])
+        return Record(time=0, level=Level[value.upper()])  # configuration lets no other word in
     if field in _TEXTS:
         record = Record(time=0, level=Level.INFO)
         setattr(record, field, value)
