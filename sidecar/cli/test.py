@@ -68,10 +68,14 @@ def run(args: argparse.Namespace) -> int:
         for problem in loaded.problems:
             print(problem, file=sys.stderr)
         return 2
-    wanted = set(args.rule or ())
-    tests = [test for test in loaded.tests if not wanted or test.rules & wanted]
+    enabled = {rule.name for rule in loaded.config.rules}
+    wanted = set(args.rule or enabled)
+    if unknown := wanted - enabled:
+        print(f"--rule: there is no enabled rule {', '.join(map(repr, sorted(unknown)))}", file=sys.stderr)
+        return 2
+    tests = [test for test in loaded.tests if test.rules & wanted]
     if not tests:
-        print(_no_tests(loaded, wanted), file=sys.stderr)
+        print("there are no tests; docs/rule-tests.md says how to write one", file=sys.stderr)
         return 2
     results = [_run(loaded, test) for test in tests]
     if args.junit is not None:
@@ -98,12 +102,6 @@ def _run(loaded: Loaded, test: RuleTest) -> Result:
     began = time.perf_counter()
     found = run_test(loaded.config, test)
     return Result(test=test, differences=found, seconds=time.perf_counter() - began)
-
-
-def _no_tests(loaded: Loaded, wanted: set[str]) -> str:
-    if wanted and (unknown := wanted - {built.rule.name for built in loaded.rules}):
-        return f"--rule: there is no rule {', '.join(map(repr, sorted(unknown)))}"
-    return "there are no tests; docs/rule-tests.md says how to write one"
 
 
 def _untested(loaded: Loaded) -> list[str]:

@@ -93,7 +93,14 @@ def test_it_runs_the_tests_of_one_rule(tmp_path: Path, capsys: pytest.CaptureFix
     files = [rules(tmp_path, GOOD), rules(tmp_path, BAD, name="B")]
     assert main(["test", *files, "--rule", "A"]) == 0
     assert main(["test", *files, "--rule", "C"]) == 2
-    assert "there is no rule 'C'" in capsys.readouterr().err
+    assert "there is no enabled rule 'C'" in capsys.readouterr().err
+
+
+def test_tests_of_a_rule_that_is_switched_off_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(rules(tmp_path, GOOD))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "enabled": False}))
+    assert main(["test", str(path), rules(tmp_path, GOOD, name="B")]) == 0
+    assert "1 passed, 0 failed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [[], ["--config", "x", "y"], ["nowhere.json"], ["--config", "nowhere.yaml"]])
