@@ -87,8 +87,11 @@ fuzz: $(FUZZ) ## every decoder against arbitrary bytes, for SECONDS in all; find
 fuzz-prefilter: $(DEV) ## millions of odd lines through streams with and without a prefilter, for SECONDS
 	$(BIN)/python tests/core/prefilter_trial.py --seconds $(SECONDS) $(ARGS)
 
-docs: $(DEV) ## what is generated: the tables of the configuration page, parts of the Helm chart, the dashboard, the README's picture
-	$(BIN)/python -m sidecar.config.reference docs/configuration.md
+docs: $(DEV) ## what is generated: tables of the configuration, its schemas, parts of the Helm chart, the dashboard, the README's picture
+	$(BIN)/python -m sidecar.config.reference docs/configuration.md docs/rule-tests.md
+	$(BIN)/python -m sidecar schema > config/schema.json
+	$(BIN)/python -m sidecar schema rules > config/rules.schema.json
+	$(BIN)/python -m sidecar schema tests > config/tests.schema.json
 	$(BIN)/python helm/generate.py
 	$(BIN)/python docs/picture.py docs/demo.svg
 	$(BIN)/python config/grafana/dashboard.py config/grafana/luminalog-sidecar.json

@@ -38,7 +38,6 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
     client.add_arguments(parser)
     parser.add_argument("place", nargs="?", metavar="PATH:LINENO", help="a line of a log, counted from 1")

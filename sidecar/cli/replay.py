@@ -49,7 +49,6 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
     parser.add_argument("--config", required=True, metavar="FILE", type=Path, help="configuration with the rules")
     parser.add_argument(

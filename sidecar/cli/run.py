@@ -23,9 +23,16 @@ COLLECTED_AT = (10_000, 20, 50)
 """Garbage is looked for after so many new objects, instead of 700: with dozens of requests under way that is a tenth of
 the work, and finds next to nothing. What was imported is never looked through again."""
 
+EPILOG = """\
+examples:
+  run --config sidecar.yaml                    until SIGTERM or Ctrl-C; SIGHUP reloads, and so does a changed file
+  app 2>&1 | luminalog-sidecar run --config stdin.yaml
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    parser.epilog = EPILOG
     parser.add_argument("--config", metavar="FILE", type=Path, required=True, help="YAML, TOML or JSON file")
 
 
