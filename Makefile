@@ -12,7 +12,7 @@ MINUTES ?= 10
 # Debian packages with programs that some tests run; those tests are skipped where they are missing.
 SYSTEM_PACKAGES := prometheus systemd
 
-.PHONY: demo test system package lint format types imports unit bench bench-grouping memory soak fuzz fuzz-prefilter lock audit licences docs clean
+.PHONY: demo test system package lint format types imports unit torture bench bench-grouping memory soak fuzz fuzz-prefilter lock audit licences docs clean
 
 demo: $(RUN) ## the main job on this machine, with no account
 	@$(BIN)/luminalog-sidecar demo $(ARGS)
@@ -59,6 +59,9 @@ imports: $(DEV)
 unit: $(DEV)
 	$(BIN)/pytest -n auto $(ARGS)
 
+torture: $(DEV) ## hundreds of kills and thousands of file actions, under seeds that a failure prints; half an hour
+	$(BIN)/python tests/torture $(ARGS)
+
 bench: $(DEV) ## every promise about speed, as ratios measured side by side in one run
 	@for tool in rg:ripgrep jq:jq mtail:mtail; do command -v $${tool%%:*} >/dev/null || missing="$$missing $${tool##*:}"; done; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -98,8 +101,11 @@ audit: $(SUPPLY) ## known vulnerabilities of what is locked
 licences: $(DEV) ## lists what each package says of its licence
 	$(BIN)/python docs/licences.py docs/licences.md
 
-docs: $(DEV) ## what is generated: the tables of the configuration page, parts of the Helm chart, the dashboard, the README's picture
-	$(BIN)/python -m sidecar.config.reference docs/configuration.md
+docs: $(DEV) ## what is generated: tables of the configuration, its schemas, parts of the Helm chart, the dashboard, the README's picture
+	$(BIN)/python -m sidecar.config.reference docs/configuration.md docs/rule-tests.md
+	$(BIN)/python -m sidecar schema > config/schema.json
+	$(BIN)/python -m sidecar schema rules > config/rules.schema.json
+	$(BIN)/python -m sidecar schema tests > config/tests.schema.json
 	$(BIN)/python helm/generate.py
 	$(BIN)/python docs/picture.py docs/demo.svg
 	$(BIN)/python config/grafana/dashboard.py config/grafana/luminalog-sidecar.json

@@ -349,6 +349,7 @@ class App:
             sender=transport,
             clock=time.time_ns,
             external_url=lambda: self._config.external_url,
+            repeated=self._dispatcher.repeated,
         )
 
     async def _start_receiver(self, receiver: Receiver) -> None:

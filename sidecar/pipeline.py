@@ -5,6 +5,8 @@ Invariants
 - Positions, windows, incidents, notifications and rejected records of one batch are in one transaction. Notifications
   go to delivery, and the input hears of its position, only after it.
 - What is judged and not yet committed is bounded; at the bound the input waits.
+- What a backlog's batches have merely counted is written together: in a storm each changes the same rows. It is
+  submitted with whatever is next that somebody waits for, and after a second at the latest.
 - After a defect in the middle of a decision nothing more is decided: a restart goes on from what is on disk.
 """
 
@@ -47,11 +49,17 @@ from sidecar.telemetry.telemetry import Telemetry
 
 MAX_UNCOMMITTED_BATCHES = 64
 """Judged but not committed: enough that reading and the disk overlap, little enough that a failing disk stops inputs
-within 16 MiB of 256 KiB blocks."""
+within 64 MiB of the largest blocks."""
 
 MAX_UNCOMMITTED_REQUESTS = 256
 """The same for whole requests: as many as one transaction holds, so that clients on a few hundred
 connections are not refused because of one slow write. Batches are counted apart: neither keeps the other waiting."""
+
+MAX_KEPT_BATCHES = 16
+"""Batches of a backlog that are written together: what they cost then is little more than what one does."""
+
+LARGE_REQUEST = 5_000
+"""Matches of a request that is decided bit by bit: decided in one go, as many hold the loop for some 5 ms."""
 
 LONGEST_JOIN = SECOND
 """No join waits for longer than this; a wall clock that is stepped back must not hold one."""
@@ -61,6 +69,9 @@ SHORTEST_JOIN_WAIT = 20 * MILLISECOND
 
 TICK_SECONDS = 1.0
 """How often the wall clock is shown to the engine: incidents resolve and quiet sources are noticed this precisely."""
+
+
+_OVER = object()
 
 
 class BrokenPipelineError(Exception):
@@ -84,6 +95,23 @@ class _Open:
         self.detector = detector
         self.batch = batch
         """The latest batch, without its bytes: a flush happens at its position."""
+
+
+class _Kept:
+    """What is judged and still to be submitted, besides what the engine has to say of it."""
+
+    __slots__ = ("batches", "commit", "more", "requests", "rows", "slow")
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self.requests = 0
+        self.rows: dict[str, list[PositionRow]] = {}
+        """Rows of positions by the names of their inputs."""
+        self.more: list[Statement] = []
+        self.commit: asyncio.Future[None] | None = None
+        """Done when it has committed, if requests wait for that."""
+        self.slow: list[asyncio.Future[None]] = []
+        """The same, of large requests."""
 
 
 class Pipeline:
@@ -119,7 +147,15 @@ class Pipeline:
         self._streams: dict[str, _Open] = {}
         self._commits: deque[asyncio.Future[None]] = deque()
         self._batches = 0
-        """Those of the commits that hold a batch."""
+        """Those that are judged and not committed."""
+        self._requests = 0
+        """The same."""
+        self._kept = _Kept()
+        self._slow: set[asyncio.Task[None]] = set()
+        """Large requests that are being decided."""
+        self._one_by_one = asyncio.Lock()
+        self._slow_commit: asyncio.Future[None] | None = None
+        """That of the latest that is decided."""
         self._uncommitted: dict[int, tuple[list[Entry], Mapping[str, Incident]]] = {}
         self._admitted_early: set[int] = set()
         self._held = asyncio.Event()
@@ -174,11 +210,14 @@ class Pipeline:
             decoder.prefilter = self._prefilters[batch.input]
             stream = self._streams[batch.stream] = _Open(decoder, Detector(decoder, self._matcher), batch)
         detection = stream.detector.judge(batch.data, arrival=batch.arrival, at_end=batch.at_end, final=batch.final)
+        # Nobody waits for a block of a backlog: the next is there already.
+        has_time = bool(batch.data) and not batch.at_end and not batch.final
         with self._deciding():
-            commit = self._judged(batch, detection)
-        if commit is not None:
             self._batches += 1
-            commit.add_done_callback(self._batch_committed)
+            self._kept.batches += 1
+            can_wait = self._judge(batch, detection)
+            if not (has_time and can_wait) or self._kept.batches >= MAX_KEPT_BATCHES:
+                self._submit(self._engine.collect())
         if batch.final:
             del self._streams[batch.stream]
         else:
@@ -191,24 +230,46 @@ class Pipeline:
     @property
     def congested(self) -> bool:
         """Whether too much waits to be committed for anything more to be taken."""
-        return len(self._commits) - self._batches >= MAX_UNCOMMITTED_REQUESTS or self._defect is not None
+        return self._requests >= MAX_UNCOMMITTED_REQUESTS or self._defect is not None
 
     def decoding(self, name: str) -> DecodeOptions:
         """Return how an input's bytes are to be read."""
         return self._decoding[name]
+
+    def prefilter(self, name: str) -> Prefilter | None:
+        """Return what finds the records of an input that matter; None: all may."""
+        return self._prefilters[name]
 
     def detector(self, stream: ByteStream) -> Detector:
         """Return what judges a stream that the input has made itself."""
         return Detector(stream, self._matcher)
 
     def decide(self, batch: Batch, detection: Detection) -> asyncio.Future[None]:
-        """Decide what was detected. The future is done when that has committed; it never fails."""
+        """Decide what was detected. The future is done when that has committed; it never fails.
+
+        What comes in one turn of the event loop is submitted together. A large request is decided bit by bit, see
+        `all_decided`; whatever is decided meanwhile commits with it.
+        """
+        kept, loop = self._kept, asyncio.get_running_loop()
+        if len(detection.matches) > LARGE_REQUEST:
+            commit: asyncio.Future[None] = loop.create_future()
+            task = loop.create_task(self._decide_slowly(batch, detection, commit))
+            self._slow.add(task)
+            task.add_done_callback(self._slow.discard)
+            return commit
         with self._deciding():
-            commit = self._judged(batch, detection)
-        if commit is None:
-            commit = asyncio.get_running_loop().create_future()
-            commit.set_result(None)
-        return commit
+            kept.requests += 1
+            self._requests += 1
+            self._judge(batch, detection)
+        if kept.commit is None:
+            kept.commit = loop.create_future()
+            loop.call_soon(self._submit_requests)
+        return kept.commit
+
+    async def all_decided(self) -> None:
+        """Wait until every large request is decided, and its records are held no longer."""
+        while self._slow:
+            await asyncio.wait(self._slow)
 
     async def run(self) -> None:
         """Let time pass: end joins that got no continuation, and show the engine the clock. Until cancelled.
@@ -229,10 +290,14 @@ class Pipeline:
                 arrival = self._clock()
                 batch = msgspec.structs.replace(stream.batch, arrival=arrival)
                 with self._deciding():
-                    self._judged(batch, stream.detector.flush(arrival=arrival, at_end=batch.at_end))
+                    self._judge(batch, stream.detector.flush(arrival=arrival, at_end=batch.at_end))
+                    self._submit(self._engine.collect())
 
     async def settled(self) -> None:
         """Wait until everything submitted so far has committed; what others submit meanwhile is not waited for."""
+        if self._defect is None:
+            with self._deciding():
+                self._submit_kept()
         if self._commits:
             await self._commit(self._commits[-1])
 
@@ -241,7 +306,10 @@ class Pipeline:
         now = self._clock()
         with self._deciding():
             changes = self._engine.fall_back(incident.id, channels, note, now)
-            self._submit(updates(incident, channels, note, now) if changes is None else changes)
+            if changes is None:
+                self._submit_kept()
+                changes = updates(incident, channels, note, now)
+            self._submit(changes)
 
     def say(self, incident: Incident, word: Word) -> asyncio.Future[None] | None:
         """Do what a person asks for. `incident`: open, or from the history. None: there was nothing to do."""
@@ -276,6 +344,7 @@ class Pipeline:
         `avoid`: channels that would tell nobody.
         """
         with self._deciding():
+            self._submit_kept()
             changes = news_of_daemon(incident, action, self._routing, self._clock(), avoid)
             return self._submit(changes, at_once=action is Action.TRIGGER)
 
@@ -283,23 +352,47 @@ class Pipeline:
         """Return whom an incident of the daemon itself is told."""
         return hearers(incident, self._routing)
 
-    def _batch_committed(self, _: asyncio.Future[None]) -> None:
-        self._batches -= 1
+    async def _decide_slowly(self, batch: Batch, detection: Detection, commit: asyncio.Future[None]) -> None:
+        """Decide a large request without keeping others waiting.
+
+        Cut short, it leaves the store held: nothing of it, and nothing that was decided meanwhile, is ever committed.
+        """
+        async with self._one_by_one:
+            if self._slow_commit is not None:  # else one after the other could hold the store forever
+                await asyncio.shield(self._slow_commit)
+            self._store.hold()
+            with contextlib.suppress(Exception):  # `run` raises it
+                steps = self._engine.take_in_slowly(_step(batch, detection))
+                more = True
+                while more:
+                    with self._deciding():
+                        more = next(steps, _OVER) is not _OVER
+                    await asyncio.sleep(0)
+                with self._deciding():
+                    self._note(batch, detection)
+                    self._kept.requests += 1
+                    self._requests += 1
+                    self._kept.slow.append(commit)
+                    self._submit(self._engine.collect())
+                self._store.release()
+                self._slow_commit = commit
+
+    def _submit_requests(self) -> None:
+        if self._kept.requests:
+            with contextlib.suppress(Exception), self._deciding():  # `run` raises it
+                self._submit(self._engine.collect())
 
     # ── one transaction ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def _judged(self, batch: Batch, detection: Detection) -> asyncio.Future[None] | None:
-        size = len(batch.data) if batch.size is None else batch.size
-        changes = self._engine.advance(
-            Step(
-                now=batch.arrival,
-                source=batch.source,
-                clock=detection.clock,
-                got_bytes=size > 0,
-                matches=detection.matches,
-            )
-        )
-        for event in facts.of_decoding(batch.input, size, detection.stats):
+    def _judge(self, batch: Batch, detection: Detection) -> bool:
+        """Decide what was detected, for the next transaction. Return whether that can wait for more."""
+        can_wait = self._engine.take_in(_step(batch, detection))
+        self._note(batch, detection)
+        return can_wait
+
+    def _note(self, batch: Batch, detection: Detection) -> None:
+        """Keep for the next transaction what belongs to a batch besides its matches, and count what was read."""
+        for event in facts.of_decoding(batch.input, _size(batch), detection.stats):
             self._telemetry.emit(event)
         for rule, spent in self._matcher.take_spent().items():
             self._telemetry.emit(ConditionsTimed(rule=rule, seconds=spent / SECOND))
@@ -310,26 +403,37 @@ class Pipeline:
         samples = detection.stats.samples
         quarantine = self._quarantine
         rejected = quarantine.add(batch.input, batch.source, batch.arrival, samples) if samples else []
-        more = for_rejected(rejected, quarantine.gone) if rejected else ()
-        return self._submit(changes, batch.input, batch.positions(detection.consumed), more)
+        if rejected:
+            self._kept.more += for_rejected(rejected, quarantine.gone)
+        self._kept.rows.setdefault(batch.input, []).extend(batch.positions(detection.consumed))
+
+    def _submit_kept(self) -> None:
+        """Submit what was kept by itself: before changes that are not the engine's, and would go without its counts."""
+        if self._kept.batches or self._kept.requests:
+            self._submit(self._engine.collect())
 
     def _submit(
         self,
         changes: Changes,
-        name: str = "",
-        rows: list[PositionRow] | None = None,
         more: Iterable[Statement] = (),
         *,
         at_once: bool = False,
     ) -> asyncio.Future[None] | None:
-        """Submit one transaction; None: there is nothing to write."""
+        """Submit one transaction, with all that was kept for it; None: there is nothing to write.
+
+        `changes` hold what the engine has to say of what was kept.
+        """
+        kept, self._kept = self._kept, _Kept()
+        positions = {row.key: row for rows in kept.rows.values() for row in rows}
         entries = [self._entry(intent, changes.subjects[intent.incident]) for intent in changes.intents]
-        statements = [*for_changes(changes), *for_entries(entries), *for_positions(rows or ()), *more]
+        statements = [*for_changes(changes), *for_entries(entries), *for_positions(positions.values())]
+        statements += [*kept.more, *more]
         statements += for_moments(self._last_moment + 1, changes.timeline)
         self._last_moment += len(changes.timeline)
         for event in facts.of_engine(changes.facts):
             self._telemetry.emit(event)
         if not statements:
+            self._settle(kept)
             return None
         commit = self._store.submit(statements)
         self._commits.append(commit)
@@ -344,13 +448,23 @@ class Pipeline:
             self._admitted_early.difference_update(entry.id for entry in entries)
             with contextlib.suppress(Exception), self._deciding():  # `run` raises it
                 self._admit(late, changes.subjects)
-                if rows:
-                    self.committed(name, rows)
+                for name, rows in kept.rows.items():
+                    if rows:
+                        self.committed(name, rows)
+            self._settle(kept)
 
         commit.add_done_callback(done)
         if at_once:
             self._admit_early(entries, changes.subjects)
         return commit
+
+    def _settle(self, kept: _Kept) -> None:
+        """Note that nothing of this is uncommitted any more."""
+        self._batches -= kept.batches
+        self._requests -= kept.requests
+        for commit in (kept.commit, *kept.slow):
+            if commit is not None and not commit.done():
+                commit.set_result(None)
 
     def _admit_early(self, entries: list[Entry], incidents: Mapping[str, Incident]) -> None:
         fresh = [entry for entry in entries if entry.id not in self._admitted_early]
@@ -412,3 +526,17 @@ class Pipeline:
             else:
                 self._held.clear()
                 await self._held.wait()
+
+
+def _size(batch: Batch) -> int:
+    return len(batch.data) if batch.size is None else batch.size
+
+
+def _step(batch: Batch, detection: Detection) -> Step:
+    return Step(
+        now=batch.arrival,
+        source=batch.source,
+        clock=detection.clock,
+        got_bytes=_size(batch) > 0,
+        matches=detection.matches,
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
@@ -23,6 +23,7 @@ from sidecar.core.advance import Engine
 from sidecar.core.conditions import Regex
 from sidecar.core.daemon import Trouble
 from sidecar.core.decode.base import DecodeOptions, StreamStats
+from sidecar.core.decode.stream import Stream
 from sidecar.core.detect import Detection
 from sidecar.core.incidents import Incident
 from sidecar.core.levels import Level
@@ -32,9 +33,18 @@ from sidecar.core.position import Consumed, PositionRow
 from sidecar.core.quarantine import Quarantine
 from sidecar.core.routing import Destination, Routing
 from sidecar.core.rule import ResolvePolicy, Rule
+from sidecar.core.state import GroupRow
 from sidecar.core.times import MILLISECOND, SECOND
 from sidecar.inputs.base import Batch
-from sidecar.pipeline import MAX_UNCOMMITTED_BATCHES, MAX_UNCOMMITTED_REQUESTS, BrokenPipelineError, Pipeline
+from sidecar.pipeline import (
+    LARGE_REQUEST,
+    MAX_KEPT_BATCHES,
+    MAX_UNCOMMITTED_BATCHES,
+    MAX_UNCOMMITTED_REQUESTS,
+    TICK_SECONDS,
+    BrokenPipelineError,
+    Pipeline,
+)
 from sidecar.store.statements import Statement
 from sidecar.telemetry.log import Log
 from sidecar.telemetry.telemetry import Telemetry
@@ -59,6 +69,16 @@ class FakeStore:
         self.submitted: list[list[Statement]] = []
         self._waiting: list[asyncio.Future[None]] = []
         self.commits_at_once = False
+        self.held = 0
+        self.released: list[int] = []
+        """How much had been submitted at each release."""
+
+    def hold(self) -> None:
+        self.held += 1
+
+    def release(self) -> None:
+        self.held -= 1
+        self.released.append(len(self.submitted))
 
     def submit(self, statements: Iterable[Statement]) -> asyncio.Future[None]:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -136,6 +156,11 @@ class World:
         return json.dumps({"level": "error", "message": message, **more}) + "\n"
 
 
+def trouble(world: World) -> Incident:
+    ailment = (daemon.Trouble.STATE_UNWRITABLE, "")
+    return daemon.incident_of(ailment, "disk full", since=world.wall(), now=world.wall(), host="h")
+
+
 def position(consumed: Consumed) -> bytes:
     return msgspec.json.encode({"pending": consumed.pending, "stream": consumed.stream.hex()})
 
@@ -168,6 +193,105 @@ async def test_a_match_that_only_counts_is_in_one_transaction_with_its_position(
     world.reconfigure(msgspec.structs.replace(RULE, threshold=3, window=60 * SECOND))
     await world.pipeline.put(world.batch(world.error()))
     assert world.store.tables() >= {"positions", "groups"}
+
+
+class Counting(World):
+    """Reads a backlog under a rule that needs many matches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reconfigure(msgspec.structs.replace(RULE, threshold=1_000, window=60 * SECOND, group_by=()))
+
+    async def block(self, **more: Any) -> None:
+        await self.pipeline.put(self.batch(self.error(), **{"at_end": False, **more}))
+
+    def counted(self) -> int:
+        """Return how many matches the last transaction has in the window; there must be one at least."""
+        (rows,) = (rows for sql, rows in self.store.submitted[-1] if "INTO groups" in sql)
+        return len(msgspec.msgpack.decode(rows[0][-1], type=GroupRow).live.levels)
+
+
+@pytest.fixture
+async def backlog() -> Counting:
+    made = Counting()
+    await made.store.commit()
+    made.store.submitted.clear()
+    return made
+
+
+async def test_blocks_of_a_backlog_that_merely_count_are_written_together(backlog: Counting) -> None:
+    for number in range(MAX_KEPT_BATCHES - 1):
+        await backlog.block(key=f"k{number % 2}")
+    assert backlog.store.submitted == []
+    await backlog.block(key="k1")
+    assert len(backlog.store.submitted) == 1
+    assert backlog.counted() == MAX_KEPT_BATCHES
+    (rows,) = (rows for sql, rows in backlog.store.submitted[-1] if "INTO positions" in sql)
+    assert [key for key, _ in rows] == ["k0", "k1"]
+    await backlog.store.commit()
+    ((name, keys),) = backlog.events
+    assert (name, len(keys)) == ("in", MAX_KEPT_BATCHES)
+
+
+async def test_blocks_that_change_many_groups_are_not_kept_for_long(backlog: Counting) -> None:
+    backlog.reconfigure(msgspec.structs.replace(RULE, threshold=1_000, window=60 * SECOND))
+    backlog.store.submitted.clear()
+    await backlog.pipeline.put(backlog.batch("".join(backlog.error(f"m{n}") for n in range(600)), at_end=False))
+    assert backlog.store.submitted == []
+    await backlog.pipeline.put(backlog.batch("".join(backlog.error(f"n{n}") for n in range(600)), at_end=False))
+    assert len(backlog.store.submitted) == 1
+
+
+@pytest.mark.parametrize("more", [{"at_end": True}, {"final": True}, {"data": ""}])
+async def test_what_somebody_may_wait_for_takes_along_what_was_kept(backlog: Counting, more: dict[str, Any]) -> None:
+    await backlog.block()
+    await backlog.pipeline.put(backlog.batch(**{"at_end": False, "data": backlog.error(), **more}))
+    assert len(backlog.store.submitted) == 1
+    assert backlog.counted() == (1 if more == {"data": ""} else 2)
+
+
+async def test_what_was_kept_is_committed_within_a_second(backlog: Counting) -> None:
+    async with running(backlog.pipeline):
+        await backlog.block()
+        await asyncio.sleep(1.01 * TICK_SECONDS)
+        assert backlog.counted() == 1
+        await backlog.store.commit()
+        assert backlog.events == [("in", ["k"])]
+
+
+async def test_a_block_that_opens_an_incident_is_submitted_at_once(backlog: Counting) -> None:
+    backlog.reconfigure(RULE)
+    backlog.store.submitted.clear()
+    await backlog.block()
+    assert backlog.store.tables() >= {"positions", "incidents", "outbox"}
+
+
+@pytest.mark.parametrize(
+    "tell",
+    [
+        lambda world: world.pipeline.tell_of_self(trouble(world), Action.TRIGGER),
+        lambda world: world.pipeline.tell_others(trouble(world), ("chat",), "note"),
+    ],
+)
+async def test_what_is_told_of_no_open_incident_parts_no_position_from_what_was_counted_up_to_it(
+    backlog: Counting, tell: Callable[[World], None]
+) -> None:
+    await backlog.block()
+    tell(backlog)
+    assert [tables & {"positions", "groups"} for tables in map(backlog.store.tables, (0, 1))] == [
+        {"positions", "groups"},
+        set(),
+    ]
+
+
+async def test_blocks_that_are_kept_count_as_uncommitted(backlog: Counting) -> None:
+    for _ in range(MAX_UNCOMMITTED_BATCHES):
+        await backlog.block()
+    blocked = asyncio.create_task(backlog.block())
+    await asyncio.sleep(0)
+    assert not blocked.done()
+    await backlog.store.commit(1)
+    await blocked
 
 
 async def test_rejected_records_are_in_their_batch_s_transaction_and_cost_nothing_where_there_are_none(
@@ -245,6 +369,81 @@ async def test_requests_and_batches_wait_for_their_own_kind_only(world: World) -
     for _ in range(MAX_UNCOMMITTED_BATCHES):
         await world.pipeline.put(world.batch(world.error()))
     assert not world.pipeline.congested
+
+
+async def test_requests_of_one_turn_of_the_loop_are_in_one_transaction(world: World) -> None:
+    def request(message: str) -> asyncio.Future[None]:
+        detector = world.pipeline.detector(Stream(DecodeOptions(format="json")))
+        detection = detector.judge(world.error(message).encode(), arrival=world.wall(), at_end=False)
+        return world.pipeline.decide(world.batch(at_end=False, key=message), detection)
+
+    first = [request("a"), request("b")]
+    await asyncio.sleep(0)
+    second = request("c")
+    await asyncio.sleep(0)
+    assert [len(rows) for one in world.store.submitted for sql, rows in one if "INTO positions" in sql] == [2, 1]
+    await world.store.commit(1)
+    assert [future.done() for future in (*first, second)] == [True, True, False]
+    await world.store.commit(1)
+    assert second.done()
+    assert [keys for name, keys in world.events if name == "in"] == [["a", "b"], ["c"]]
+
+
+def large_request(world: World, count: int = LARGE_REQUEST + 1) -> asyncio.Future[None]:
+    detector = world.pipeline.detector(Stream(DecodeOptions(format="json")))
+    detection = detector.judge(world.error("many").encode() * count, arrival=world.wall(), at_end=False)
+    return world.pipeline.decide(world.batch(at_end=False, key="large", stream="large"), detection)
+
+
+def told(world: World, statements: list[Statement]) -> set[str]:
+    """Return the positions in a transaction."""
+    return {key for sql, rows in statements if "INTO positions" in sql for key, _ in rows}
+
+
+async def test_while_a_large_request_is_decided_others_go_on_and_commit_with_it(world: World) -> None:
+    done = large_request(world)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert world.store.held
+    await world.pipeline.put(world.batch(world.error("other"), key="other"))
+    assert world.store.held
+    await world.pipeline.all_decided()
+    assert [told(world, one) for one in world.store.submitted] == [{"other"}, {"large"}]
+    assert (world.store.held, world.store.released) == (0, [2])
+    assert not done.done()
+    await world.store.commit()
+    assert done.done()
+    ((incident, count),) = ((one.group, one.count) for one in world.engine.open_incidents() if one.group == ("many",))
+    assert (incident, count) == (("many",), LARGE_REQUEST + 1)
+
+
+async def test_large_requests_do_not_hold_the_store_one_after_the_other(world: World) -> None:
+    first, second = large_request(world), large_request(world)
+    while not world.store.released:
+        await asyncio.sleep(0)
+    await asyncio.sleep(1)
+    assert world.store.held == 0
+    await world.store.commit()
+    assert first.done()
+    await world.pipeline.all_decided()
+    await world.store.commit()
+    assert second.done()
+
+
+async def test_a_large_request_that_meets_a_defect_is_never_committed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(world.pipeline) as task:
+        done = large_request(world)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        monkeypatch.setattr("sidecar.core.judging.Judging.judge", raising)
+        monkeypatch.setattr("sidecar.core.skimming.Skimming.skim", raising)
+        await asyncio.wait({task})
+        assert isinstance(task.exception(), BaseExceptionGroup)
+    assert world.store.held
+    assert world.store.submitted == []
+    assert not done.done()
 
 
 async def test_a_batch_without_anything_to_record_waits_for_nothing(world: World) -> None:
@@ -383,7 +582,7 @@ async def test_what_goes_wrong_with_bytes_concerns_their_input_only(
     assert world.events.count(("chat", "trigger")) == 1
 
 
-@pytest.mark.parametrize("where", ["advance", "admit", "tick"])
+@pytest.mark.parametrize("where", ["take_in", "admit", "tick"])
 async def test_after_a_defect_in_a_decision_nothing_is_decided_any_more(
     world: World, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
@@ -394,7 +593,7 @@ async def test_after_a_defect_in_a_decision_nothing_is_decided_any_more(
             await world.store.commit()
         else:
             monkeypatch.setattr(world.engine, where, raising)
-            if where == "advance":
+            if where == "take_in":
                 with pytest.raises(KeyError):
                     await world.pipeline.put(world.batch(world.error()))
         await asyncio.wait({task})

@@ -17,7 +17,7 @@ TAILED_BYTES = 10**9
 """What is read while memory is watched; less where the corpora have less."""
 
 QUIET_GROUPS = 100_000
-FEWER_GROUPS = 1_000
+FEWER_GROUPS = 5_000
 """Groups for each megabyte that was asked for, until there are as many as promised."""
 
 READ_SECONDS = 1800.0

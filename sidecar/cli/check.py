@@ -1,7 +1,8 @@
 """`check`: everything that is wrong with a configuration, before the daemon is asked to run with it.
 
-Loads it exactly as `run` does, then looks at what loading cannot know: whether the state directory can be written and
-whether the directories to watch are there. Those depend on the machine and are warnings only.
+Loads it exactly as `run` does, has the linter look at its rules, then looks at what loading cannot know: whether the
+state directory can be written and whether the directories to watch are there. Those depend on the machine: they are
+warnings, and fail nothing.
 """
 
 from __future__ import annotations
@@ -11,21 +12,47 @@ import glob
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
+from rich.text import Text
+
+from sidecar.cli.terminal import console_for, printable
+from sidecar.config.lint import lint, warn_of_unmatched
 from sidecar.config.load import Loaded, load
 from sidecar.config.model import Config, TailInput
 from sidecar.config.problems import Problem, Severity
+from sidecar.replay.driver import replay
+from sidecar.replay.logs import MissingError, find
+
+EPILOG = """\
+examples:
+  check --config sidecar.yaml                            what is wrong, and what is probably not meant
+  check --config sidecar.yaml --strict                   in a pipeline: warnings fail, too
+  check --config sidecar.yaml --against /var/log/app     also: which rules match nothing of these logs
+
+docs/linter.md explains the codes, such as R005, and how to silence them.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    parser.epilog = EPILOG
     parser.add_argument("--config", required=True, metavar="FILE", help="configuration file")
+    parser.add_argument(
+        "--strict", action="store_true", help="fail on warnings, too, other than those about this machine"
+    )
+    parser.add_argument(
+        "--against",
+        action="append",
+        metavar="PATH",
+        help="also say which rules match nothing of these old logs: a file, directory or glob; may be repeated",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check the file. Returns 0 if it can be used, 1 if it cannot, 2 if there is no such file."""
+    """Check the file. 0: it can be used. 1: it cannot, or is not as `--strict` wants it. 2: there is no such file."""
     path = Path(args.config)
     if path.is_dir():
         print(f"{path}: expected a file, found a directory", file=sys.stderr)
@@ -33,19 +60,46 @@ def run(args: argparse.Namespace) -> int:
     if not path.exists():
         print(f"{path}: no such file", file=sys.stderr)
         return 2
-    loaded = load(path, os.environ)
-    problems = loaded.problems + (_on_this_machine(str(path), loaded.config) if loaded.config else [])
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    print(_verdict(str(path), loaded, problems), file=sys.stderr)
+    loaded = lint(load(path, os.environ), str(path))
+    if args.against and loaded.config is not None:
+        try:
+            loaded = _against(loaded, loaded.config, args.against)
+        except MissingError as error:
+            print(f"--against: {error}", file=sys.stderr)
+            return 2
+    here = _on_this_machine(str(path), loaded.config) if loaded.config else []
+    _show([*loaded.problems, *here], _verdict(str(path), loaded, len(here)))
+    failed = loaded.config is None or (args.strict and bool(loaded.problems))
     if args.json:
-        print(json.dumps(_as_json(loaded, problems), indent=2, ensure_ascii=False))
-    return 0 if loaded.config else 1
+        print(json.dumps(_as_json(loaded, [*loaded.problems, *here], ok=not failed), indent=2, ensure_ascii=False))
+    return 1 if failed else 0
 
 
-def _verdict(path: str, loaded: Loaded, problems: list[Problem]) -> str:
-    errors = sum(problem.severity is Severity.ERROR for problem in problems)
-    warnings = _count(len(problems) - errors, "warning")
+def _against(loaded: Loaded, config: Config, paths: list[str]) -> Loaded:
+    """Raises `MissingError`."""
+    outcome = replay(config, find(paths, time.time_ns()))
+    for problem in outcome.stats.problems:
+        print(problem, file=sys.stderr)
+    matches = outcome.simulation.matches
+    return warn_of_unmatched(loaded, lambda rule: matches[rule] > 0, f"{outcome.stats.lines:,} lines")
+
+
+def _show(problems: list[Problem], verdict: str) -> None:
+    console = console_for(sys.stderr)
+    for problem in problems:
+        words = Text(printable(str(problem)))
+        words.highlight_words([problem.code or "warning"], "yellow bold")
+        if problem.severity is Severity.ERROR:
+            words.stylize("red")
+        console.print(words, soft_wrap=True)
+    console.print(Text(printable(verdict)), soft_wrap=True)
+
+
+def _verdict(path: str, loaded: Loaded, here: int) -> str:
+    errors = sum(problem.severity is Severity.ERROR for problem in loaded.problems)
+    warnings = _count(len(loaded.problems) + here - errors, "warning")
+    if loaded.withheld:
+        warnings += f", {loaded.withheld} ignored"
     if loaded.config is None:
         return f"{path}: {_count(errors, 'error')}, {warnings}"
     config = loaded.config
@@ -57,9 +111,9 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _as_json(loaded: Loaded, problems: list[Problem]) -> dict[str, object]:
+def _as_json(loaded: Loaded, problems: list[Problem], *, ok: bool) -> dict[str, object]:
     return {
-        "ok": loaded.config is not None,
+        "ok": ok,
         "problems": [
             {
                 "file": problem.file,
@@ -67,10 +121,12 @@ def _as_json(loaded: Loaded, problems: list[Problem]) -> dict[str, object]:
                 "path": problem.path,
                 "rule": problem.rule,
                 "severity": problem.severity.value,
+                "code": problem.code,
                 "message": problem.message,
             }
             for problem in problems
         ],
+        "ignored": loaded.withheld,
         "files": list(loaded.files),
     }
 

@@ -34,8 +34,17 @@ SHOWN_METRICS = ("luminalog_incidents_opened_total", "luminalog_pages_total", "l
 KEY = "demo0000000000000000000000000key"
 
 
+EPILOG = """\
+examples:
+  demo                     until Ctrl-C
+  demo --once              one scene, then it stops
+  demo --keep /tmp/demo    to look at the logs, the configuration and the state afterwards
+"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    parser.epilog = EPILOG
     parser.add_argument("--once", action="store_true", help="stop after one scene instead of at Ctrl-C")
     parser.add_argument("--keep", metavar="DIR", type=Path, help="keep logs, configuration and state in this directory")
 

@@ -19,8 +19,19 @@ HEAD = ("ID", "STATE", "LEVEL", "SINCE", "COUNT", "RULE", "TITLE")
 TIMELINE = ("TIME", "WHAT", "BY", "CHANNEL", "TEXT")
 
 
+EPILOG = """\
+examples:
+  incidents --config sidecar.yaml                              what is open
+  incidents show ID --config sidecar.yaml                all that happened to one
+  incidents ack ID --note "on it" --config sidecar.yaml  everybody who was told hears of it
+  incidents resolve ID --url http://127.0.0.1:9881
+  incidents export ID --output post-mortem.md --config sidecar.yaml
+"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    parser.epilog = EPILOG
     parser.add_argument(
         "action", nargs="?", default="list", choices=("list", "show", "ack", "resolve", "export"), help="default: list"
     )
@@ -107,7 +118,12 @@ def _show(one: IncidentAnswer) -> None:
         for line in sample.splitlines():
             print(f"  | {printable(line)}")
     sys.stdout.flush()
-    rows = [
+    print_table(Console(highlight=False), TIMELINE, timeline_rows(one))
+
+
+def timeline_rows(one: IncidentAnswer) -> list[tuple[str, ...]]:
+    """Return the rows of a table with everything that happened."""
+    return [
         (
             event.at,
             event.what,
@@ -117,7 +133,6 @@ def _show(one: IncidentAnswer) -> None:
         )
         for event in one.timeline
     ]
-    print_table(Console(highlight=False), TIMELINE, rows)
 
 
 def _write(text: str, path: Path | None) -> None:

@@ -15,8 +15,16 @@ from sidecar.telemetry.rejections import RejectedAnswer
 HEAD = ("TIME", "INPUT", "REASON", "SAMPLE")
 
 
+EPILOG = """\
+examples:
+  rejected --config sidecar.yaml                                  the last hundred
+  rejected --input http --reason invalid_json --limit 10 --config sidecar.yaml
+"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    parser.epilog = EPILOG
     client.add_arguments(parser)
     parser.add_argument("--limit", metavar="N", help="show the last N, at most 1,000 (default: 100)")
     parser.add_argument("--input", metavar="NAME", help="only of this input")

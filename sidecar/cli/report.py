@@ -29,8 +29,17 @@ Table = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 """Heading, names of the columns, rows."""
 
 
+EPILOG = """\
+examples:
+  report --config sidecar.yaml                             the last seven days
+  report --since 30d --markdown --config sidecar.yaml      for a review
+  report --since 2026-03-01 --until 2026-04-01 --timezone Europe/Berlin --json --config sidecar.yaml
+"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    parser.epilog = EPILOG
     client.add_arguments(parser)
     parser.add_argument(
         "--since",

@@ -13,9 +13,16 @@ from sidecar.cli.configured import load_or_report
 from sidecar.cli.terminal import json_text
 from sidecar.delivery.probe import Report, send_tests
 
+EPILOG = """\
+examples:
+  send-test --config sidecar.yaml                      every channel
+  send-test --config sidecar.yaml --channel pagerduty  one; it triggers and resolves
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    parser.epilog = EPILOG
     parser.add_argument("--config", metavar="FILE", type=Path, required=True, help="configuration file")
     parser.add_argument("--channel", metavar="NAME", action="append", help="only this channel; may be repeated")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")

@@ -16,8 +16,17 @@ from sidecar.telemetry.silences import ASKED, ShownSilence, SilenceAnswer, Silen
 HEAD = ("ID", "STATE", "START", "END", "BY", "MATCHERS", "COMMENT")
 
 
+EPILOG = """\
+examples:
+  silences --config sidecar.yaml
+  silences add service=checkout --for 2h --comment "upgrade" --config sidecar.yaml
+  silences expire ID --config sidecar.yaml
+"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    parser.epilog = EPILOG
     parser.add_argument("action", nargs="?", default="list", choices=("list", "add", "expire"), help="default: list")
     parser.add_argument(
         "what",

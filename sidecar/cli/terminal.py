@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import TextIO
 
 import msgspec
 from rich.cells import cell_len, set_cell_size
@@ -15,6 +16,11 @@ from rich.console import Console
 from rich.text import Text
 
 GAP = "  "
+
+
+def console_for(stream: TextIO) -> Console:
+    """Return what people read of a stream: with colours if it is a terminal and `NO_COLOR` is not set."""
+    return Console(file=stream, highlight=False, markup=False)
 
 
 def printable(text: str) -> str:

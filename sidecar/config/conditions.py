@@ -125,6 +125,7 @@ class _Parser:
             return None
         if not isinstance(text, str) or not text:
             return self._wrong(path, f"expected a {kind}, as text")
+        text = str(text)  # no `Plain`: conditions are encoded, where a rule's definition is fingerprinted
         if kind == "glob":
             return Glob(field, text)
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import glob
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,11 +18,13 @@ from msgspec import UNSET
 from sidecar.config import document
 from sidecar.config.addresses import AddressError, check_public_url, is_loopback, parse_listen
 from sidecar.config.channels import ChannelBuilder
+from sidecar.config.codes import Ignored, read_codes
 from sidecar.config.credentials import Credentials
 from sidecar.config.escalation import build_policies, check_policies
 from sidecar.config.files import MAX_CONFIG_BYTES, FileProblemError, read_file
 from sidecar.config.heartbeat import build_heartbeat
 from sidecar.config.inputs import build_inputs, check_listeners
+from sidecar.config.made_up import made_up_channels, without_keys
 from sidecar.config.model import Admin, ChannelConfig, Config, Log, PagerDutyChannel
 from sidecar.config.pagers import warn_of_pages
 from sidecar.config.peace import build_silences
@@ -30,6 +32,7 @@ from sidecar.config.problems import Place, Problem, Severity, Source, quoted
 from sidecar.config.reader import Reader
 from sidecar.config.routes import build_routing, check_rule, created_channels
 from sidecar.config.routing import ROUTES, build_routes
+from sidecar.config.rule_tests import RuleTest, build_tests, is_tests, tests_beside
 from sidecar.config.rules import Built, Entry, build_defaults, build_rule
 from sidecar.config.searching import warn_of_unbounded
 from sidecar.config.secrets import Secret
@@ -58,11 +61,30 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     problems: list[Problem]
     files: tuple[str, ...]
     """Every file that was read or should have been, absolute: a change to one may mend a problem."""
+    rules: tuple[Built, ...] = ()
+    """All rules where they are written, also those that are not enabled."""
+    ignored: Ignored = Ignored()
+    withheld: int = 0
+    """Problems that `ignored` kept back."""
+    tests: tuple[RuleTest, ...] = ()
+    """Of the rules, if they were asked for."""
 
 
-def load(path: str | Path, env: Mapping[str, str]) -> Loaded:
-    """Load a configuration file and all that it names. `env` is the environment; nothing is taken from elsewhere."""
-    return _Loader(Path(path), env).load()
+def load(path: str | Path, env: Mapping[str, str], *, tests: bool = False) -> Loaded:
+    """Load a configuration file and all that it names. `env` is the environment; nothing is taken from elsewhere.
+
+    `tests`: the rules' tests, too, with those in files beside them.
+    """
+    return _Loader(Path(path), env, tests=tests).load()
+
+
+def load_rules(paths: Sequence[Path], env: Mapping[str, str]) -> Loaded:
+    """Load files of rules by themselves, with their tests, under the defaults.
+
+    Channels are made up: one of each name that a rule tells, and one of each type that the built-in routing tells. Keys
+    of the rules' own are left out.
+    """
+    return _Loader(paths[0], env, tests=True).load_rules(paths)
 
 
 def load_admin(path: str | Path, env: Mapping[str, str]) -> tuple[Admin | None, list[Problem]]:
@@ -73,7 +95,7 @@ def load_admin(path: str | Path, env: Mapping[str, str]) -> tuple[Admin | None, 
 class _Loader:
     """One loading. Keeps the files, their sources and the problems as they come in."""
 
-    def __init__(self, path: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, env: Mapping[str, str], *, tests: bool = False) -> None:
         self._path = path
         self._base = path.absolute().parent
         self._env = env
@@ -81,18 +103,39 @@ class _Loader:
         self._files: list[str] = []
         self._modes: list[tuple[Source, int]] = []
         self._credentials = Credentials(self._base)
+        self._rules: tuple[Built, ...] = ()
+        self._ignored = Ignored()
+        self._with_tests = tests
+        self._tests: list[RuleTest] = []
 
     def load(self) -> Loaded:
-        config = self._config()
+        return self._loaded(self._config())
+
+    def load_rules(self, paths: Sequence[Path]) -> Loaded:
+        entries = [entry for path in paths for entry in self._rules_file(path, keys=False)]
+        reader = Reader(Source(str(self._path), []), self._env)
+        root = reader.read(document.Root, {"channels": made_up_channels(entry.doc for entry in entries)})
+        assert root is not None
+        return self._loaded(self._build(reader, root, entries, ()))
+
+    def _loaded(self, config: Config | None) -> Loaded:
         files = tuple(dict.fromkeys([*self._files, *self._credentials.files]))
         order = {source.file: i for i, (source, _) in enumerate(self._modes)}
-        self._problems.sort(key=lambda problem: (order.get(problem.file, len(order)), problem.line or 0))
-        if config is None or any(problem.severity is Severity.ERROR for problem in self._problems):
-            return Loaded(config=None, problems=self._problems, files=files)
-        config = msgspec.structs.replace(
-            config, files=files, warnings=tuple(str(problem) for problem in self._problems)
+        problems = [problem for problem in self._problems if not self._ignored.covers(problem)]
+        problems.sort(key=lambda problem: (order.get(problem.file, len(order)), problem.line or 0))
+        if any(problem.severity is Severity.ERROR for problem in problems):
+            config = None
+        if config is not None:
+            config = msgspec.structs.replace(config, files=files, warnings=tuple(map(str, problems)))
+        return Loaded(
+            config=config,
+            problems=problems,
+            files=files,
+            rules=self._rules,
+            ignored=self._ignored,
+            withheld=len(self._problems) - len(problems),
+            tests=tuple(self._tests),
         )
-        return Loaded(config=config, problems=self._problems, files=files)
 
     def load_admin(self) -> tuple[Admin | None, list[Problem]]:
         main = Source(str(self._path), self._problems)
@@ -115,6 +158,7 @@ class _Loader:
         if root is None:
             return None
         entries = [Entry(reader, ("rules", i), rule) for i, rule in enumerate(root.rules)]
+        self._take_tests(reader, self._path, entries)
         globs = self._rules_files(main, root.rules_files, entries)
         return self._build(reader, root, entries, globs)
 
@@ -168,32 +212,57 @@ class _Loader:
         escaped = str(Path(glob.escape(str(self._path.parent))) / pattern)
         names = glob.iglob(escaped, recursive=True)  # noqa: PTH207 - pathlib's takes no absolute patterns
         found = [Path(name) for name in itertools.islice(names, MAX_SCANNED)]
-        files = sorted(path for path in found if path.is_file())
+        files = sorted(path for path in found if path.is_file() and not is_tests(path))
         if not files:
             main.warning(place, f"no file matches {quoted(full)}")
         return files
 
-    def _rules_file(self, path: Path) -> list[Entry]:
+    def _rules_file(self, path: Path, *, keys: bool = True) -> list[Entry]:
         source = Source(str(path), self._problems)
         reader = Reader(source, self._env)
         parsed = self._parse(source, path)
         if parsed is None:
             return []
-        data = parsed.data
+        data = parsed.data if keys else without_keys(parsed.data)
+        entries, tests = self._read_rules(source, reader, data)
+        self._take_tests(reader, path, entries, tests)
+        return entries
+
+    def _take_tests(
+        self, reader: Reader, path: Path, entries: list[Entry], together: Sequence[document.RuleTest] = ()
+    ) -> None:
+        """Build the tests of a file's rules: in them, among them and beside them."""
+        if not self._with_tests:
+            return
+        for entry in entries:
+            self._tests += build_tests(reader, entry.place, entry.doc.tests, [entry.doc.rule_name])
+        names = [entry.doc.rule_name for entry in entries]
+        self._tests += build_tests(reader, (), together, names)
+        for beside in filter(Path.is_file, tests_beside(path)):
+            source = Source(str(beside), self._problems)
+            parsed = self._parse(source, beside)
+            own = Reader(source, self._env)
+            doc = None if parsed is None else own.read(document.TestsFile, parsed.data)
+            self._tests += build_tests(own, (), [] if doc is None else doc.tests, names)
+
+    def _read_rules(
+        self, source: Source, reader: Reader, data: object
+    ) -> tuple[list[Entry], Sequence[document.RuleTest]]:
         if isinstance(data, list):
             rules = [(reader.read(document.Rule, item, (i,)), (i,)) for i, item in enumerate(data)]
-            return [Entry(reader, place, rule) for rule, place in rules if rule is not None]
+            return [Entry(reader, place, rule) for rule, place in rules if rule is not None], ()
         if isinstance(data, dict) and "rules" in data:
             several = reader.read(document.RulesFile, data)
-            return [Entry(reader, ("rules", i), rule) for i, rule in enumerate(several.rules if several else [])]
+            entries = [Entry(reader, ("rules", i), rule) for i, rule in enumerate(several.rules if several else [])]
+            return entries, several.tests if several else ()
         if data is None:
             source.warning((), "holds no rules")
-            return []
+            return [], ()
         if not isinstance(data, dict):
             source.error((), "expected a rule, a list of rules, or `rules` with a list")
-            return []
+            return [], ()
         rule = reader.read(document.Rule, data)
-        return [] if rule is None else [Entry(reader, (), rule)]
+        return ([] if rule is None else [Entry(reader, (), rule)]), ()
 
     def _build(self, reader: Reader, root: document.Root, entries: list[Entry], globs: tuple[str, ...]) -> Config:
         main = reader.source
@@ -204,6 +273,8 @@ class _Loader:
         defaults = build_defaults(reader, root.defaults or document.Defaults())
         policies = build_policies(main, dict(root.escalation))
         rules = [build_rule(entry, defaults, self._credentials, policies) for entry in entries]
+        self._rules = tuple(rules)
+        self._ignored = _ignored(main, root, rules)
         _check_unique(rules)
         created = created_channels(rules, channels)
         for built in rules:
@@ -286,6 +357,13 @@ def _check_unique(rules: list[Built]) -> None:
                 (*entry.place, "rule_name"),
                 f"expected a unique name, but {where} has the same one: a rule's name is its identity",
             )
+
+
+def _ignored(main: Source, root: document.Root, rules: list[Built]) -> Ignored:
+    everywhere = [] if root.lint is UNSET else root.lint.ignore
+    return Ignored(
+        read_codes(main, ("lint", "ignore"), everywhere), {built.rule.name: built.ignored for built in rules}
+    )
 
 
 def _keys(rules: list[Built], channels: Mapping[str, ChannelConfig]) -> dict[str, Secret]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from sidecar.config.codes import Code
 from sidecar.config.model import ChannelConfig
 from sidecar.config.outcomes import Outcome, outcomes
 from sidecar.config.problems import Place, listed
@@ -50,6 +51,7 @@ def warn_of_pages(
             f"wakes people below `fatal`: pages {_and(pagers)} at {_and(levels)}, by {' and '.join(origins)}. Write "
             f"{_narrower(rule.levels)}, or `channels` without pagers"
             + (f" ({listed(quiet)})" if (quiet := [n for n, c in channels.items() if not c.pager]) else ""),
+            Code.PAGES_BELOW_FATAL,
         )
 
 

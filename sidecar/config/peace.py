@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from sidecar.config import document
+from sidecar.config.codes import Code
 from sidecar.config.problems import MAX_QUOTED, Place, Source, quoted
 from sidecar.config.units import parse_instant
 from sidecar.config.values import check_timezone
@@ -23,7 +24,8 @@ def build_mute(source: Source, place: Place, docs: Sequence[document.MuteWindow]
         days = frozenset(DAYS.index(day) for day in doc.days if day in DAYS)
         windows.append(MuteWindow(days=days, begin=begin, end=end, timezone=doc.timezone))
     if any(_is_whole_week(timezone, windows) for timezone in {window.timezone for window in windows}):
-        source.warning(place, "leaves no hour of the week: nobody is ever told. Write `enabled: false` for that")
+        message = "leaves no hour of the week: nobody is ever told. Write `enabled: false` for that"
+        source.warning(place, message, Code.ALWAYS_MUTED)
     return tuple(windows)
 
 

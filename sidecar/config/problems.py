@@ -43,12 +43,14 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the rule that the path lies in."""
     line: int | None = None
     """Counted from 1."""
+    code: str | None = None
+    """Of what the linter says: its key in docs/linter.md and in `lint.ignore`."""
 
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line}"
         parts = [where]
         if self.severity is Severity.WARNING:
-            parts.append("warning")
+            parts.append("warning" if self.code is None else f"warning {self.code}")
         if self.rule is not None:
             parts.append(f"{self.path} (rule {quoted(self.rule)})".strip())
         elif self.path:
@@ -81,9 +83,13 @@ class Source:
             self._failed.add(path[:end])
         self._add(path, message, Severity.ERROR)
 
-    def warning(self, path: Place, message: str) -> None:
+    def warning(self, path: Place, message: str, code: str | None = None) -> None:
         """Record what works but is probably not meant."""
-        self._add(path, message, Severity.WARNING)
+        self._add(path, message, Severity.WARNING, code)
+
+    def warned(self, path: Place, message: str, code: str) -> Problem:
+        """Return the same without recording it."""
+        return self._problem(path, message, Severity.WARNING, code)
 
     def failed(self, path: Place) -> bool:
         """Whether something at or below the path was wrong: what follows from it needs no saying."""
@@ -104,12 +110,21 @@ class Source:
     def _typed(self, path: Place) -> Place:
         return tuple(self.written.get(path[: i + 1], part) for i, part in enumerate(path))
 
-    def _add(self, path: Place, message: str, severity: Severity) -> None:
+    def _add(self, path: Place, message: str, severity: Severity, code: str | None = None) -> None:
+        self.problems.append(self._problem(path, message, severity, code))
+
+    def _problem(self, path: Place, message: str, severity: Severity, code: str | None) -> Problem:
         typed = self._typed(path)
         line = next((self.lines[typed[:i]] for i in range(len(typed), -1, -1) if typed[:i] in self.lines), None)
         rule = next((self.rules[path[:i]] for i in range(len(path), -1, -1) if path[:i] in self.rules), None)
-        self.problems.append(
-            Problem(file=self.file, path=path_text(typed), message=message, severity=severity, rule=rule, line=line)
+        return Problem(
+            file=self.file,
+            path=path_text(typed),
+            message=message,
+            severity=severity,
+            rule=rule,
+            line=line,
+            code=code,
         )
 
 

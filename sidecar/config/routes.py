@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from sidecar.config import document
+from sidecar.config.codes import Code
 from sidecar.config.model import (
     ChannelConfig,
     DiscordChannel,
@@ -153,6 +154,7 @@ def _warn_of_silence(built: Built, found: Mapping[Level, list[Outcome]]) -> None
             built.entry.place,
             f"tells nobody at {listed(silent)}: the rule names no channels, and `routing` leads to none that is "
             "configured",
+            Code.TELLS_NOBODY,
         )
 
 
@@ -171,4 +173,4 @@ def _warn_of_useless_key(built: Built, pagerduty: list[str], configured: Mapping
             "is not used: no channel of type `pagerduty` is configured. Configure one, or name `pagerduty` in the "
             "rule's `channels`"
         )
-    built.entry.source.warning(place, message)
+    built.entry.source.warning(place, message, Code.KEY_NOT_USED)

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from sidecar.config import document
+from sidecar.config.codes import Code, read_codes
 from sidecar.config.conditions import read_conditions
 from sidecar.config.credentials import Credentials
 from sidecar.config.grouping import Counting, read_counting, resolve_counting
@@ -54,6 +55,9 @@ class Entry(msgspec.Struct, frozen=True):
     place: Place
     doc: document.Rule
 
+    def __repr__(self) -> str:  # what is written there may hold secrets
+        return f"Entry({self.source.file}, {self.source.where(self.place)})"
+
     @property
     def source(self) -> Source:
         """The file that holds it."""
@@ -81,6 +85,8 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
     """Its own PagerDuty key."""
     has_key: bool
     """Whether it gives a key, right or wrong."""
+    ignored: frozenset[str]
+    """Codes that the linter is not to say of it."""
 
 
 def build_defaults(reader: Reader, doc: document.Defaults) -> Defaults:
@@ -138,6 +144,7 @@ def build_rule(
         enabled=doc.enabled,
         key=key,
         has_key=source.has((*place, "pager_duty_key")) or source.has((*place, "pager_duty_key_file")),
+        ignored=read_codes(source, (*place, "lint_ignore"), doc.lint_ignore),
     )
 
 
@@ -265,4 +272,5 @@ def _warn_of_memory(source: Source, place: Place, rule: Rule) -> None:
             place,
             f"can take up to {size / 1024**2:,.0f} MiB: {rule.threshold} matches in each of {groups} groups, "
             f"{spans} times over for {duration_text(rule.allowed_lateness)} of lateness",
+            Code.MUCH_MEMORY,
         )

@@ -1,4 +1,4 @@
-"""The JSON Schema of the configuration file, from the same structs that loading reads by.
+"""The JSON Schemas of the files that people write, from the same structs that loading reads by.
 
 msgspec writes most of it. Added here is what structs cannot say: both spellings of rule keys, references to the
 environment where a number or a word is expected, and the free form of conditions.
@@ -6,7 +6,7 @@ environment where a number or a word is expected, and the free form of condition
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import inspect as mi
@@ -16,6 +16,14 @@ from sidecar.config.reader import spellings
 from sidecar.config.routing import ROUTES
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+FileKind = Literal["config", "rules", "tests"]
+
+_FILES: dict[FileKind, tuple[str, type[document.Section]]] = {
+    "config": ("Configuration of luminalog-sidecar", document.Root),
+    "rules": ("Rules of luminalog-sidecar", document.RulesFile),
+    "tests": ("Tests of rules of luminalog-sidecar", document.TestsFile),
+}
 
 _REFERENCE = {"type": "string", "pattern": r"\$\{"}
 _SCALAR = {"type": ["string", "number", "boolean"]}
@@ -61,21 +69,27 @@ _TEST: dict[str, Any] = {
 }
 
 
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of the main file; rules files follow its `$defs/Rule`."""
-    schema: dict[str, Any] = msgspec.json.schema(document.Root)
+def json_schema(kind: FileKind = "config") -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of the main file, of one with rules, or of one with their tests."""
+    title, top = _FILES[kind]
+    schema: dict[str, Any] = msgspec.json.schema(top)
     definitions: dict[str, Any] = schema["$defs"]
     for cls in (document.Rule, document.Defaults, document.ResolveMap):
-        _both_spellings(definitions[cls.__name__], cls)
+        if cls.__name__ in definitions:
+            _both_spellings(definitions[cls.__name__], cls)
     for definition in definitions.values():
         properties = definition["properties"]
         definition["properties"] = {
             key: value if key == "type" else _referable(value) for key, value in properties.items()
         }
-    _routing(definitions["Root"]["properties"])
+    if kind == "config":
+        _routing(definitions["Root"]["properties"])
+    if kind == "rules":
+        rule = {"$ref": "#/$defs/Rule"}
+        schema = {"anyOf": [{"$ref": schema["$ref"]}, rule, {"type": "array", "items": rule}]}
     return {
         "$schema": DRAFT,
-        "title": "Configuration of luminalog-sidecar",
+        "title": title,
         **schema,
         "$defs": {**definitions, "Match": _MATCH, "Test": _TEST},
     }

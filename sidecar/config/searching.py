@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sidecar.config.codes import Code
 from sidecar.config.model import InputConfig
 from sidecar.config.problems import quoted
 from sidecar.config.rules import Built
@@ -23,4 +24,5 @@ def warn_of_unbounded(rules: Iterable[Built], inputs: Iterable[InputConfig]) -> 
             source, place = built.entry.source, built.entry.place
             reason = reasons[names[0]][0].reason
             affected = ", ".join(map(quoted, names))
-            source.warning(place, f"has every record of {affected} decoded, which is slow: {reason}")
+            message = f"has every record of {affected} decoded, which is slow: {reason}"
+            source.warning(place, message, Code.DECODES_EVERYTHING)

@@ -10,12 +10,13 @@ told what, when nobody is, who is told next, when an incident closes and what pe
 
 Invariants
 - Time comes first: timers due before a match's time fire before the match is judged.
-- Every call returns its whole effect.
+- Every call returns its whole effect, with what was taken in before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import islice
 
 import msgspec
 
@@ -33,11 +34,19 @@ from sidecar.core.rule import Rule
 from sidecar.core.rulestate import RuleState, definition_of
 from sidecar.core.samples import add_earlier
 from sidecar.core.silences import Silence
-from sidecar.core.state import Changes, RuleRow, Snapshot, SourceRow
+from sidecar.core.skimming import Skimming
+from sidecar.core.state import Changes, GroupKey, RuleRow, Snapshot, SourceRow
 from sidecar.core.storms import Storms
 from sidecar.core.telling import Telling
 from sidecar.core.times import MINUTE
 from sidecar.core.watches import Reminding, Unhushing
+
+MUCH = 1_000
+"""Groups and incidents that have changed and are still to be encoded: a megabyte or two, and a few milliseconds."""
+
+AT_ONCE = 500
+"""Matches judged in one go: half a millisecond where they merely count, a hundred times that where each opens an
+incident."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,40 +77,52 @@ class Engine:
         self._people = People(self._ledger, self._telling, self._escalating, self._closing)
         self._ticked = 0
         """The wall clock at the latest tick."""
-        self._judging = Judging(self._ledger, self._telling, self._closing, self._storms)
+        self._skimming = Skimming(self._ledger)
+        self._judging = Judging(self._ledger, self._telling, self._closing, self._storms, self._skimming)
 
     # ── what happens ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def advance(self, step: Step) -> Changes:
         """Judge one batch."""
+        self.take_in(step)
+        return self._ledger.collect()
+
+    def collect(self) -> Changes:
+        """Return the effect of what was taken in and not returned yet."""
+        return self._ledger.collect()
+
+    def take_in(self, step: Step) -> bool:
+        """Judge one batch, and leave its effect to the next call that returns one.
+
+        Return whether that can wait: nothing has opened or closed, nobody is to be told anything, and not much changed.
+        """
+        for _ in self.take_in_slowly(step):
+            pass
+        changes = self._ledger.changes
+        return not (changes.timeline or changes.intents) and self._ledger.changed < MUCH
+
+    def take_in_slowly(self, step: Step) -> Iterator[None]:
+        """Judge one batch, and stop after every `AT_ONCE` matches for whatever else there is to do.
+
+        What others are told of the engine meanwhile holds part of the batch: it must not be written without the rest.
+        """
         now, name, ledger = step.now, step.source, self._ledger
-        fire, judge, rules = self._closing.fire, self._judging.judge, ledger.rules
-        source = ledger.sources.setdefault(name, SourceRow(clock=0))
-        ledger.mark_source(name, source)  # before any sweep, which forgets what nothing refers to
+        source = self._source(name)
         if step.got_bytes:
             source.seq += 1
             self._closing.heard_of(name)
-        fire(WALL, now, now)
-        joins, soonest = self._judging.joins, self._closing.timers.soonest
-        due = soonest(name)
-        for number, match in enumerate(step.matches):
-            if match.rule in rules:
-                if due is not None and due < match.time:
-                    fire(name, match.time, now)
-                    due = soonest(name)
-                if joins(match, name, source):
-                    continue
-                if match.clearing:
-                    self._judging.clear(match, now)
-                elif (opened := judge(match, name, source, now)) is not None:
-                    add_earlier(opened, match, step.matches, number, ledger.own)
-                due = soonest(name)
+        self._closing.fire(WALL, now, now)
+        numbered = enumerate(step.matches)
+        for _ in range(AT_ONCE, len(step.matches), AT_ONCE):
+            self._judge(islice(numbered, AT_ONCE), step, source)
+            yield
+            source = self._source(name)
+        self._judge(numbered, step, source)
         if step.clock is not None:
-            fire(name, step.clock, now)
+            self._closing.fire(name, step.clock, now)
             source.clock = max(source.clock, step.clock)
         ledger.mark_source(name, source)
         ledger.sweep(now, MINUTE)
-        return ledger.collect()
 
     def tick(self, now: int, idle: Callable[[str], bool]) -> Changes | None:
         """Let the wall clock pass for sources that have nothing left to read. None: nothing was due."""
@@ -197,6 +218,20 @@ class Engine:
         """Yield every open incident."""
         yield from self._ledger.incidents.values()
 
+    def next_due(self) -> int | None:
+        """Return a time up to and at which no tick decides anything; None: until something is applied, none does."""
+        ledger = self._ledger
+        dues = [] if (timer := self._closing.timers.first()) is None else [timer]
+        if any(state.windows for state in ledger.rules.values()):
+            dues.append(ledger.row.swept_at + MINUTE - 1)
+        return min(dues, default=None)
+
+    def counted(self, rule: str, group: GroupKey) -> int | None:
+        """Return how many of a group's matches are within the window that ends at the newest; None: none is counted."""
+        state = self._ledger.rules.get(rule)
+        window = None if state is None else state.windows.get(group)
+        return None if state is None or window is None or state.span is None else window.count(state.span)
+
     def has_room_for_silence(self, now: int) -> bool:
         """Whether a further silence can be taken over."""
         return self._hushing.has_room(now)
@@ -217,6 +252,30 @@ class Engine:
     def snapshot(self) -> Snapshot:
         """Return the whole state as rows: what the store must hold."""
         return self._ledger.snapshot()
+
+    def _source(self, name: str) -> SourceRow:
+        """Return a source, known or new, that no sweep forgets now although nothing refers to it yet."""
+        source = self._ledger.sources.setdefault(name, SourceRow(clock=0))
+        self._ledger.mark_source(name, source)
+        return source
+
+    def _judge(self, numbered: Iterator[tuple[int, Match]], step: Step, source: SourceRow) -> None:
+        """Judge matches of a batch, which come with their numbers in it."""
+        now, name, rules = step.now, step.source, self._ledger.rules
+        soonest, skim, forget = self._closing.timers.soonest, self._skimming.skim, self._skimming.forget
+        due = soonest(name)
+        while (found := skim(numbered, due, name, source)) is not None:
+            number, match = found
+            if match.rule in rules:
+                if due is not None and due < match.time:
+                    forget()
+                    self._closing.fire(name, match.time, now)
+                if match.clearing:
+                    self._judging.clear(match, now)
+                elif (opened := self._judging.judge(match, name, source, now)) is not None:
+                    add_earlier(opened, match, step.matches, number, self._ledger.own)
+                due = soonest(name)
+        forget()
 
     def _taken_over(self, rule: Rule, state: RuleState | None) -> RuleState:
         """Return a rule's state under new settings: what was counted otherwise is counted no more."""

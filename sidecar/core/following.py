@@ -202,6 +202,25 @@ def is_rotated_name(name: str, candidate: str) -> bool:
     return end >= len(stem) and _DATED_MIDDLE.fullmatch(candidate, len(stem), end) is not None
 
 
+_SUFFIX_AT_END = re.compile(rf"(?:{_ROTATED_SUFFIX.pattern})\Z")
+_DATED_AT_END = re.compile(rf"(?:{_DATED_MIDDLE.pattern})\Z")
+
+
+def unrotated(candidate: str) -> str:
+    """Return the base name that rotation made `candidate` of, as far as its own name tells; else itself.
+
+    A number behind a hyphen is no proof here: `worker-2` may be the log of a second worker.
+    """
+    if (found := _SUFFIX_AT_END.search(candidate)) and found.start():
+        base = candidate[: found.start()]
+        if "." in base or found[0][0] == "." or _DATED_AT_END.search(candidate):
+            return base
+    begins, dot, extension = candidate.rpartition(".")
+    if dot and (dated := _DATED_AT_END.search(begins)) and dated.start():
+        return begins[: dated.start()] + dot + extension
+    return candidate
+
+
 def rotation_count(name: str, candidate: str) -> int | None:
     """Return how many rotations ago `candidate` stood at the base name `name`, if its own name counts them."""
     counted = _COUNTED_SUFFIX.fullmatch(candidate, len(name)) if candidate.startswith(name) else None

@@ -13,56 +13,30 @@ import msgspec
 from sidecar.core.closing import Closing
 from sidecar.core.decisions import DiscardReason
 from sidecar.core.grouping import Host
-from sidecar.core.incidents import MAX_SAMPLES, Incident, ResolveReason, clearing_text, dedup_key, incident_of
+from sidecar.core.incidents import Incident, ResolveReason, clearing_text, dedup_key, incident_of
 from sidecar.core.ledger import Ledger
 from sidecar.core.levels import Level
 from sidecar.core.match import Match
 from sidecar.core.records import NONE
 from sidecar.core.rulestate import RuleState
+from sidecar.core.skimming import Skimming
 from sidecar.core.state import GroupKey, Opened, SourceRow
 from sidecar.core.storms import Storms
 from sidecar.core.telling import Telling
 from sidecar.core.timeline import Moment, What
 from sidecar.core.times import SECOND
-from sidecar.core.window import Counted, Run, Window
+from sidecar.core.window import Counted, Run
 
 
 class Judging:
     """Applies matches to windows and incidents."""
 
-    def __init__(self, ledger: Ledger, telling: Telling, closing: Closing, storms: Storms) -> None:
+    def __init__(self, ledger: Ledger, telling: Telling, closing: Closing, storms: Storms, skimming: Skimming) -> None:
         self._ledger = ledger
+        self._skimming = skimming
         self._telling = telling
         self._closing = closing
         self._storms = storms
-
-    def joins(self, match: Match, name: str, source: SourceRow) -> bool:
-        """Have a match join an open incident that it changes nothing about but its count and its times, if it is such.
-
-        In a storm nearly all are. Where there is anything else to decide, the match is left to `judge`.
-        """
-        incident = self._ledger.rules[match.rule].incidents.get(match.group)
-        if (
-            incident is None
-            or match.level > incident.level
-            or len(incident.samples) < MAX_SAMPLES
-            or incident.source != name
-            or incident.quiet
-            or incident.hush is not None
-            or incident.deferred
-            or incident.folded_into is not None
-            or match.clearing
-        ):
-            return False
-        self._ledger.changes.facts.matches[match.rule, match.level] += 1
-        time = match.time
-        incident.count += 1
-        if time >= incident.last_seen:
-            incident.last_seen, incident.seq, incident.followed = time, source.seq, match.followed
-        elif time < incident.first_seen:
-            incident.first_seen = time
-        self._ledger.mark(incident)
-        return True
 
     def judge(self, match: Match, name: str, source: SourceRow, now: int) -> Incident | None:
         """Count a match of the source `name`, open an incident by it, which is returned, or have it join one."""
@@ -86,7 +60,7 @@ class Judging:
             run = Run(match.time, match.time, match.level, name)
         else:
             if window is None:
-                window = state.windows[key] = Window()
+                window = state.begin(key)
             counted, run = window.add(match.time, match.level, name, state.span)
             if counted is Counted.TOO_LATE:
                 facts.discarded[match.rule, DiscardReason.TOO_LATE] += 1
@@ -94,6 +68,7 @@ class Judging:
             self._ledger.mark_group(match.rule, key)
         if run is None:
             return None
+        self._skimming.forget()
         state.windows.pop(key, None)
         host = state.hosts.find(key, match.time)
         if host is None:
@@ -105,6 +80,7 @@ class Judging:
 
     def clear(self, match: Match, now: int) -> None:
         """Close the rule's incidents that a clearing record agrees with: it need not name the error that is over."""
+        self._skimming.forget()
         state = self._ledger.rules[match.rule]
         for incident in state.open_incidents():
             agrees = incident.group_by == state.rule.group_by and all(
@@ -118,6 +94,7 @@ class Judging:
         """Return the key that a new group counts under, after a look whether there is room by now."""
         found = state.key_for(key)
         if found != key:
+            self._skimming.forget()
             self._ledger.sweep(now, SECOND)
             found = state.key_for(key)
         return found
@@ -164,6 +141,7 @@ class Judging:
         """Show what came to an incident, and tell of it if it is worse than all before; `time`: of its newest match."""
         rose = level > incident.level
         if rose:
+            self._skimming.forget()
             incident.level = level
             incident.speak_of(match, self._ledger.own)
             self._ledger.note(incident, Moment(at=now, what=What.ROSE, level=level))

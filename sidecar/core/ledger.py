@@ -53,7 +53,7 @@ class Ledger:
         for name, row in stored.rules.items():
             states[name] = RuleState(Rule(name=name, levels=frozenset()), row)
         for (name, key), group in stored.groups.items():
-            states[name].windows[key] = group.window()
+            states[name].begin(key, group.window())
         for (name, key), end in stored.ended.items():
             states[name].ended[key] = end
         for incident in stored.incidents.values():
@@ -86,6 +86,11 @@ class Ledger:
     def mark_source(self, name: str, source: SourceRow) -> None:
         """The source has changed; written as it is now."""
         self.changes.sources[name] = SourceRow(source.clock, source.seq)
+
+    @property
+    def changed(self) -> int:
+        """How many groups and incidents have changed."""
+        return len(self._groups) + len(self._incidents)
 
     def collect(self) -> Changes:
         """Return the whole effect of what happened since the last time."""

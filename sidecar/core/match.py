@@ -12,7 +12,7 @@ from sidecar.core.records import Record
 LINE_DIGEST_BYTES = 16
 
 
-class Match(msgspec.Struct, frozen=True, kw_only=True):
+class Match(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What `detect` hands to `advance`: small, serialisable, and all that a decision needs."""
 
     rule: str

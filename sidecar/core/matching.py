@@ -13,7 +13,7 @@ import enum
 import hashlib
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -229,6 +229,23 @@ def why_not(rule: Rule, record: Record) -> WhyNot | None:
         if failing is not None:
             return WhyNot(Mismatch.CONDITION, describe(failing))
     return None
+
+
+def failing_fields(rule: Rule, record: Record) -> tuple[str, ...]:
+    """Return the fields that the first part of a rule's condition looks at which a record does not satisfy."""
+    failing = None if rule.condition is None else _first_failing(rule.condition, record)
+    return () if failing is None else tuple(dict.fromkeys(_looks_at(failing)))
+
+
+def _looks_at(condition: Condition) -> Iterator[str]:
+    match condition:
+        case All(parts) | Any(parts):
+            for part in parts:
+                yield from _looks_at(part)
+        case Not(part):
+            yield from _looks_at(part)
+        case _:
+            yield condition.field
 
 
 def _compile_grouping(rule: Rule) -> Callable[[Record, bool], Group]:

@@ -4,7 +4,8 @@ Everything here is a pure function of rows, answers and times; the dispatcher do
 
 One lane per incident and channel, strictly in order. Rules:
 - A resolve (or acknowledge, or update) follows its trigger, and is cancelled where that was certainly not taken.
-- A pager trigger that was certainly never received is cancelled once its incident has resolved.
+- A pager trigger that was certainly never received is cancelled once its incident has resolved; the resolve with it,
+  unless an earlier trigger of the same alert was received.
 - Where a person has closed an incident nothing more is sent about it: a trigger that is repeated would open it again.
 - Of updates that wait in one lane only the last is of use, and none behind a resolve.
 - A pager's refusal is final only where the pager itself says that the event is invalid; any other refusal may be a
@@ -137,7 +138,10 @@ def plan(lane: Sequence[Entry], *, known_over: bool = False) -> Plan:
             why = (
                 "opened and resolved while the channel was unreachable" if head.attempts else "resolved before its turn"
             )
-            return Plan(cancel=(head, resolve), why=why, unheard=not _heard_of(lane))
+            # Escalation and people trigger again: sent behind the resolve, that would open an alert for ever.
+            again = (e for e in behind[: behind.index(resolve)] if e.action is Action.TRIGGER and e.high == head.high)
+            unneeded = () if _may_be_open(lane, head) else (resolve,)
+            return Plan(cancel=(head, *again, *unneeded), why=why, unheard=not _heard_of(lane))
         return Plan(send=head)
     overtaken = any(e.action in (Action.UPDATE, Action.RESOLVE) for e in behind)
     if head.action is Action.UPDATE and not head.notes and overtaken:
@@ -153,6 +157,17 @@ def _taken(trigger: Entry) -> bool:
     if trigger.settled_as is SettledAs.FAILED:
         return trigger.maybe_received
     return trigger.settled_as is SettledAs.DELIVERED
+
+
+def _may_be_open(lane: Sequence[Entry], head: Entry) -> bool:
+    """Whether the service may show an alert of an earlier trigger under the same key, which is still to be resolved."""
+    shown = False
+    for entry in lane[: lane.index(head)]:
+        if entry.high == head.high and entry.action is Action.TRIGGER:
+            shown = shown or _taken(entry)
+        elif entry.high == head.high and entry.action is Action.RESOLVE:
+            shown = shown and entry.settled_as is not SettledAs.DELIVERED
+    return shown
 
 
 def _heard_of(lane: Sequence[Entry]) -> bool:

@@ -80,6 +80,8 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
     via: Via = Via.HERE
     note: str = ""
     """What they said about it: untrusted."""
+    repeated: bool = False
+    """A trigger was sent more than once: PagerDuty may have opened a second alert behind the one that was closed."""
 
 
 class People:
@@ -112,7 +114,7 @@ class People:
             case Act.UNACKNOWLEDGE:
                 self._unacknowledge(incident, by, note, word.via, now)
             case Act.RESOLVE:
-                self._resolve(incident, by, note, word.via, now)
+                self._resolve(incident, by, note, word.via, now, known=not word.repeated)
             case Act.REOPEN:
                 self._reopen(incident, by, note, word.via, now)
         return True
@@ -137,7 +139,7 @@ class People:
         self._telling.put_off(incident, now)
         self._closing.schedule(incident)
 
-    def _resolve(self, incident: Incident, by: str, note: str, via: Via, now: int) -> None:
+    def _resolve(self, incident: Incident, by: str, note: str, via: Via, now: int, *, known: bool) -> None:
         at = max(now, incident.last_seen)
         if incident.kind is Kind.STORM:
             # Before the storm, and without it closing by itself with the last of them.
@@ -145,7 +147,7 @@ class People:
             for one in folded:
                 one.folded_into = None
                 self._close(one, at, by, "", via, now, known=False)  # it may have an alert of its own
-        self._close(incident, at, by, note, via, now, known=True)
+        self._close(incident, at, by, note, via, now, known=known)
 
     def _close(self, incident: Incident, at: int, by: str, note: str, via: Via, now: int, *, known: bool) -> None:
         incident.resolved_by = by

@@ -28,15 +28,20 @@ SET_ASIDE = "(regrouped)"
 ENDED_SLACK = 1.1
 """Ends are remembered for as many groups as there may be; the oldest go when there are this many times more."""
 
+MAX_SHARED = 1_000
+"""Values of keys that are remembered, to be had once in memory however many groups have them."""
+
 
 class RuleState:
     """A rule with its groups."""
 
-    __slots__ = ("ended", "hosts", "incidents", "row", "rule", "span", "windows")
+    __slots__ = ("_values", "ended", "hosts", "incidents", "row", "rule", "span", "windows")
 
     def __init__(self, rule: Rule, row: RuleRow) -> None:
         self.row = row
         self.windows: dict[GroupKey, Window] = {}
+        self._values: dict[str, str] = {}
+        """Some that new groups' keys have, each once: the services of a hundred thousand groups are a few texts."""
         self.incidents: dict[GroupKey, Incident] = {}
         """The open incident of each group (not the storm); several may share one."""
         self.ended: dict[GroupKey, End] = {}
@@ -63,6 +68,19 @@ class RuleState:
         other = other_of(self.row.group_by)
         own = self.groups - (other in self.windows or other in self.incidents)
         return other if own >= self.rule.max_groups else key
+
+    def begin(self, key: GroupKey, window: Window | None = None) -> Window:
+        """Return the window that a new group begins with; or the one that it goes on with after a start."""
+        window = Window() if window is None else window
+        window.source = self._shared(window.source)
+        self.windows[tuple(map(self._shared, key))] = window
+        return window
+
+    def _shared(self, value: str) -> str:
+        """Return an equal text that other groups have, if there is one."""
+        if len(self._values) >= MAX_SHARED:
+            self._values.clear()
+        return self._values.setdefault(value, value)
 
     def is_over(self, key: GroupKey, time: int) -> DiscardReason | None:
         """Say why a match of that time opens nothing: its incident has ended already, or a person has just ended it."""

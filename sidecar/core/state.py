@@ -38,11 +38,11 @@ class GroupRow(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, window: Window) -> GroupRow:
         """Return the row of a window as it is now."""
-        return cls(window.live.row(), None if window.late is None else window.late.row())
+        return cls(*window.rows())
 
     def window(self) -> Window:
         """Rebuild the window."""
-        return Window(Ring(self.live), None if self.late is None else Ring(self.late))
+        return Window.of(Ring(self.live), None if self.late is None else Ring(self.late))
 
 
 class RuleRow(msgspec.Struct):

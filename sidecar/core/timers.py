@@ -33,6 +33,10 @@ class Timers:
         queue = self._queues.get(clock)
         return None if queue is None else queue[0][0]
 
+    def first(self) -> int | None:
+        """Return when the next may come up on any clock; None: nothing is set."""
+        return min((queue[0][0] for queue in self._queues.values()), default=None)
+
     def take(self, clock: str, upto: int) -> str | None:
         """Remove and return the next name that comes up before `upto` on a clock."""
         queue = self._queues.get(clock)

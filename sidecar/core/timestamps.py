@@ -31,6 +31,9 @@ MAX_TEXT = 128
 LATEST = 2**63 - 1
 """Times fit into a signed 64-bit integer."""
 
+_seconds_kept: dict[str, int] = {}
+"""Shared by all readers, whatever their zone: most requests hold a line or two, and have a reader of their own."""
+
 _EPOCH_DAY = dt.date(1970, 1, 1).toordinal()
 
 _AHEAD = 5 * MINUTE
@@ -101,7 +104,7 @@ class TimeReader:
             zoneinfo.ZoneInfoNotFoundError, ValueError: there is no such zone.
         """
         self._zone = zoneinfo.ZoneInfo(timezone)
-        self._seconds: dict[str, int] = {}
+        self._seconds = _seconds_kept
         self._offsets: dict[int, int] = {}
         self._year = (-1, 0)
 

@@ -17,6 +17,7 @@ Invariants
 from __future__ import annotations
 
 import enum
+import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
@@ -116,6 +117,21 @@ class Ring:
         now = clock(self.source)
         return now is not None and self._times[-1] + horizon < now
 
+    def grows(self, time: int, level: Level, source: str, span: Span) -> bool:
+        """Add a match that is the newest and completes no run, and return True; else change nothing."""
+        times = self._times
+        if not times or time < times[-1]:
+            return False
+        first = len(times) + 1 - span.threshold
+        if first >= self._head and (first == len(times) or time - times[first] <= span.window):
+            return False
+        times.append(time)
+        self._levels.append(level)
+        self.source = source
+        if times[self._head] < time - span.horizon:
+            self._drop(time - span.horizon)
+        return True
+
     def add(self, time: int, level: Level, source: str, span: Span) -> Run | None:
         """Insert a match that `holds`; return N matches within the window, if there are."""
         times = self._times
@@ -160,44 +176,55 @@ class Ring:
             self._head = 0
 
 
-class Window:
+class Window(msgspec.Struct, gc=False):
     """The live and the late ring of one rule and one group.
 
-    Most groups of a rule that has very many hold a single match: that is kept without a ring, in a fifth of the memory.
+    Most groups of a rule that has very many hold a single match: that is kept without a ring, in a fifth of the memory,
+    and costs the collection of garbage nothing.
     """
 
-    __slots__ = ("_level", "_ring", "_source", "_time", "late")
+    late: Ring | None = None
+    held: Ring | int | None = None
+    """The live ring; or the time of a match that is the only one."""
+    level: Level = Level.DEBUG
+    """The only match's."""
+    source: str = ""
+    """The same."""
 
-    def __init__(self, live: Ring | None = None, late: Ring | None = None) -> None:
-        self._ring: Ring | None = None
-        """The live one; None: there is only what the next three say."""
-        self._time: int | None = None
-        self._level = Level.DEBUG
-        self._source = ""
-        self.late = late
-        if live is not None:
-            only = live.only()
-            if only is None:
-                self._ring = live
-            else:
-                self._time, self._level, self._source = *only, live.source
+    @classmethod
+    def of(cls, live: Ring, late: Ring | None) -> Window:
+        """Return a window with these rings, which become its own."""
+        only = live.only()
+        return cls(late, live) if only is None else cls(late, *only, live.source)
+
+    @property
+    def ring(self) -> Ring | None:
+        """The live ring, where it holds more than a single match."""
+        return self.held if isinstance(self.held, Ring) else None
 
     @property
     def live(self) -> Ring:
         """The live ring, as it is now."""
-        if self._ring is not None:
-            return self._ring
-        return Ring() if self._time is None else Ring.of(self._time, self._level, self._source)
+        held = self.held
+        if isinstance(held, Ring):
+            return held
+        return Ring() if held is None else Ring.of(held, self.level, self.source)
+
+    def rows(self) -> tuple[RingRow, RingRow | None]:
+        """Return what to store of the live and of the late ring."""
+        held, late = self.held, None if self.late is None else self.late.row()
+        if isinstance(held, int):
+            return RingRow(self.source, held.to_bytes(8, sys.byteorder, signed=True), bytes((self.level,))), late
+        return self.live.row(), late
 
     def add(self, time: int, level: Level, source: str, span: Span) -> tuple[Counted, Run | None]:
         """Count a match; with a breach comes the run of N that breached."""
-        ring = self._ring
-        if ring is None:
-            if self._time is None and span.threshold > 1:
-                self._time, self._level, self._source = time, level, source
+        ring = self.held
+        if not isinstance(ring, Ring):
+            if ring is None and span.threshold > 1:
+                self.held, self.level, self.source = time, level, source
                 return Counted.COUNTED, None
-            ring = self._ring = self.live
-            self._time = None
+            ring = self.held = self.live
         if not ring.holds(time, span.horizon):
             ring = self.late = self.late or Ring()
             if not ring.holds(time, span.horizon):
@@ -209,19 +236,21 @@ class Window:
         """Whether nothing can fill either ring any more. `clock` tells how far a source has come."""
         if self.late is not None and not self.late.is_over(horizon, clock):
             return False
-        if self._ring is not None:
-            return self._ring.is_over(horizon, clock)
-        now = clock(self._source)
-        return self._time is None or (now is not None and self._time + horizon < now)
+        held = self.held
+        if isinstance(held, Ring):
+            return held.is_over(horizon, clock)
+        now = clock(self.source)
+        return held is None or (now is not None and held + horizon < now)
 
     def sources(self) -> tuple[str, ...]:
         """Return the sources that decide when it is over."""
-        live = self._source if self._ring is None else self._ring.source
+        live = self.held.source if isinstance(self.held, Ring) else self.source
         return (live,) if self.late is None else (live, self.late.source)
 
     def count(self, span: Span) -> int:
         """Return how many matches lie within the window that ends at the newest one."""
-        if self._ring is None:
-            return 0 if self._time is None else 1
-        newest = self._ring.newest
-        return 0 if newest is None else self._ring.count_since(newest - span.window)
+        held = self.held
+        if not isinstance(held, Ring):
+            return 0 if held is None else 1
+        newest = held.newest
+        return 0 if newest is None else held.count_since(newest - span.window)

@@ -131,6 +131,14 @@ class Dispatcher:
             counts[entry.channel] = (count + 1, min(oldest or entry.decided_at, entry.decided_at))
         return counts
 
+    def repeated(self, incident_id: str) -> bool:
+        """Whether a trigger of an open incident was sent, or is being sent, more than once: the first may have arrived.
+
+        What somebody closed in between the service has opened anew for the second.
+        """
+        lanes = self._incidents.get(incident_id, {}).values()
+        return any(trigger.pager and trigger.attempts > 1 for lane in lanes for trigger in lane.triggers)
+
     def routing_keys(self) -> set[str]:
         """Return the fingerprints of the keys that unsettled notifications need."""
         return {entry.routing_key for entry in self._open_entries() if entry.routing_key is not None}

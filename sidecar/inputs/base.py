@@ -16,6 +16,7 @@ from sidecar.core.decode.base import DecodeOptions
 from sidecar.core.decode.json_object import Fields
 from sidecar.core.detect import ByteStream, Detection, Detector
 from sidecar.core.position import Consumed, PositionRow
+from sidecar.core.prefilter.search import Prefilter
 
 __all__ = ["Batch", "Consumed", "Input", "Judge", "PositionRow", "Sink"]
 
@@ -64,11 +65,17 @@ class Judge(Sink, Protocol):
     def decoding(self, name: str) -> DecodeOptions:
         """Return how an input's bytes are to be read."""
 
+    def prefilter(self, name: str) -> Prefilter | None:
+        """Return what finds the records of an input that matter; None: all may."""
+
     def detector(self, stream: ByteStream) -> Detector:
         """Return what judges a stream that the input has made itself."""
 
     def decide(self, batch: Batch, detection: Detection) -> asyncio.Future[None]:
         """Decide what was detected. The future is done when that has committed; it never fails."""
+
+    async def all_decided(self) -> None:
+        """Wait until all that was handed over is decided: what is large may take a while."""
 
 
 class Input(Protocol):

@@ -161,9 +161,9 @@ class StandIn:
                 return await _scripted(request, fault)
             case Hang():
                 await self._released.wait()
-            case Slow():
-                await asyncio.sleep(fault.seconds)
         reply = await self.take(call)
+        if isinstance(fault, Slow):
+            await asyncio.sleep(fault.seconds)
         return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
 
     async def take(self, call: Call) -> Reply:

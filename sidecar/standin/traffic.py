@@ -102,7 +102,8 @@ class Hang:
 
 @dataclass(frozen=True, kw_only=True)
 class Slow:
-    """Scripted: answer as usual, but only after this time."""
+    """Scripted: take the call in at once, as its turn is, but answer only after this time. A client that has died
+    meanwhile and sends again comes behind."""
 
     seconds: float
 

@@ -7,6 +7,7 @@ A transaction is made of upserts and deletes, so that repeating one that did com
 Invariants
 - Submissions commit in the order in which they were submitted, each whole or not at all.
 - A question finds what was submitted before it was asked.
+- What is submitted while the store is held is in one transaction.
 - Nothing ends the writer but `close`: whatever goes wrong shows in `health`.
 """
 
@@ -95,6 +96,9 @@ class Store:
         """The connection is in a state that nothing is known of: it has to be opened anew."""
         self._queue: deque[Submission] = deque()
         self._queries: deque[Callable[[], None]] = deque()
+        self._held = 0
+        self._together = 0
+        """Submissions at the head of the queue that were made while it was held."""
         self._wake = threading.Condition()
         self._closing = False
         self._thread: threading.Thread | None = None
@@ -137,6 +141,21 @@ class Store:
             self._watching = True
             loop.call_later(WATCH_SECONDS, self._watch)
         return future
+
+    def hold(self) -> None:
+        """Commit nothing that is submitted from now on until `release`, and then all of it together."""
+        with self._wake:
+            self._held += 1
+
+    def release(self) -> None:
+        """Go on committing. Whatever was submitted while it was held must be complete."""
+        with self._wake:
+            self._held -= 1
+            if not self._held:
+                self._together = len(self._queue)
+                self._wake.notify()
+        for number in range(self._together):  # none of them has waited for the disk
+            self._uncommitted[-1 - number] = self._loop.time()
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Return what a query finds, between two commits. It must be short. Raises `sqlite3.Error`, `StateError`.
@@ -192,7 +211,7 @@ class Store:
         self._loop.call_later(WATCH_SECONDS, self._watch)
         if self._failing_from is not None:
             self._tell_failing(self.health.error)
-        elif self._loop.time() - self._uncommitted[0] >= STALLED_SECONDS:
+        elif not self._held and self._loop.time() - self._uncommitted[0] >= STALLED_SECONDS:
             self._failing_from = self._uncommitted[0]
             self._tell_failing(f"the disk has not answered for {STALLED_SECONDS:g} seconds")
 
@@ -227,11 +246,12 @@ class Store:
     def _write(self) -> None:
         while True:
             with self._wake:
-                while not self._queue and not self._queries and not self._closing:
+                while not self._closing and (self._held or not (self._queue or self._queries)):
                     self._wake.wait()
-                if not self._queue and self._closing:
-                    return
-                group = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_GROUPED))]
+                if self._closing and (self._held or not self._queue):
+                    return  # what is held is not complete
+                group = [self._queue.popleft() for _ in range(min(len(self._queue), max(MAX_GROUPED, self._together)))]
+                self._together = max(0, self._together - len(group))
                 queries = [] if self._queue else list(self._queries)
                 if queries:
                     self._queries.clear()

@@ -3,19 +3,23 @@
 
 `/metrics` for Prometheus, `/healthz` (alive) and `/readyz` (inputs running, store writable, configuration loaded) as
 JSON with a reason for each part.
+
+Invariant: at most `MAX_CONNECTIONS` are kept, and whoever comes next is answered: the oldest connection makes way.
+Clients that connect and say nothing would else take every descriptor, and with them health and pages.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import msgspec
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
-from sidecar.telemetry import page
+from sidecar.telemetry import events, page
 from sidecar.telemetry.api import PREFIX, Api
 from sidecar.telemetry.page import IncidentPages
 from sidecar.telemetry.telemetry import Telemetry
@@ -25,6 +29,10 @@ REQUEST_SECONDS: Final = 10.0
 
 STOP_SECONDS: Final = 1.0
 """What is being answered gets this long when the daemon stops: together with its drain time it has 30."""
+
+MAX_CONNECTIONS: Final = 100
+"""Scrapes, probes and people come a few at a time; with those of one burst, which are accepted together, a fifth of the
+usual 1,024 descriptors."""
 
 MAX_HEADER_BYTES: Final = 8190
 SERVER_NAME: Final = "luminalog-sidecar"
@@ -97,7 +105,9 @@ class AdminServer:
         await runner.setup()
         assert runner.server is not None
         try:
-            self._listening = await asyncio.get_running_loop().create_server(runner.server, self.host, self.port)
+            self._listening = await asyncio.get_running_loop().create_server(
+                partial(self._let_in, runner.server), self.host, self.port
+            )
         except OSError:
             await runner.cleanup()
             raise
@@ -117,6 +127,16 @@ class AdminServer:
             await asyncio.sleep(0)
         listening.close()
         await runner.cleanup()
+
+    def _let_in(self, server: web.Server) -> asyncio.BaseProtocol:
+        """Return the protocol of a connection that has been accepted; the oldest beyond the limit are cut."""
+        kept = server.connections
+        for connection in kept[: max(0, len(kept) + 1 - MAX_CONNECTIONS)]:
+            transport = connection.transport
+            if transport is not None and not transport.is_closing():
+                transport.abort()
+                self._telemetry.emit(events.AdminConnectionCut())
+        return server()
 
     async def _metrics(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

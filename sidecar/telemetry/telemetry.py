@@ -111,6 +111,9 @@ class Telemetry:
         self.connections_refused = Counter(
             "luminalog_http_connections_refused", "Connections beyond the limit", ["input"], registry=r
         )
+        self.admin_cut = Counter(
+            "luminalog_admin_connections_cut", "Connections that made way for newer ones", registry=r
+        )
         self.matches = Counter("luminalog_rule_matches", "Records that matched", ["rule", "level"], registry=r)
         self.conditions = Counter(
             "luminalog_rule_condition_seconds",
@@ -303,6 +306,8 @@ class Telemetry:
                 self.commit.observe(event.seconds)
             case events.Heartbeat():
                 self.heartbeats.labels(event.result).inc()
+            case events.AdminConnectionCut():
+                self.admin_cut.inc()
             case events.LoopLag():
                 self.loop_lag.observe(event.seconds)
             case _:

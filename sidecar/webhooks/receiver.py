@@ -42,13 +42,18 @@ class Receiver:
         sender: Sender,
         clock: Callable[[], int],
         external_url: Callable[[], str | None],
+        repeated: Callable[[str], bool],
     ) -> None:
         self._telemetry = telemetry
         self._inbox = Inbox(store, clock)
         self._sender = sender
         self._finder = Finder(engine=engine, book=book, store=store, external_url=external_url, lookup=None)
         self._worker = Worker(
-            finder=self._finder, pipeline=pipeline, telemetry=telemetry, worked_off=self._inbox.worked_off
+            finder=self._finder,
+            pipeline=pipeline,
+            telemetry=telemetry,
+            worked_off=self._inbox.worked_off,
+            repeated=repeated,
         )
         self._inbox.hand_over = self._worker.put
         self.server = WebhookServer(

@@ -13,6 +13,9 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable
 
+import msgspec
+
+from sidecar.core.incidents import Incident
 from sidecar.core.pagerduty_events import WebhookOutcome, word_of
 from sidecar.core.people import Word
 from sidecar.pipeline import BrokenPipelineError, Pipeline
@@ -37,12 +40,20 @@ class Worker:
     """Works off what the inbox hands over."""
 
     def __init__(
-        self, *, finder: Finder, pipeline: Pipeline, telemetry: Telemetry, worked_off: Callable[[], None]
+        self,
+        *,
+        finder: Finder,
+        pipeline: Pipeline,
+        telemetry: Telemetry,
+        worked_off: Callable[[], None],
+        repeated: Callable[[str], bool],
     ) -> None:
+        """`repeated(incident)`: whether a trigger of an open incident was sent more than once."""
         self._finder = finder
         self._pipeline = pipeline
         self._telemetry = telemetry
         self._worked_off = worked_off
+        self._repeated = repeated
         self._lanes: dict[str, deque[Held]] = {}
         """By PagerDuty's incident; each bounded by the inbox."""
         self._ready: asyncio.Queue[str] = asyncio.Queue()
@@ -96,7 +107,7 @@ class Worker:
         learned = [(event.incident, name) for name in found.learned]
         if event.merged_into:  # its alerts go on in there
             learned += [(event.merged_into, one.id) for one in found.incidents]
-        said = [(one, word) for one in found.incidents] if isinstance(word, Word) else []
+        said = [(one, self._about(one, word)) for one in found.incidents] if isinstance(word, Word) else []
         changed = self._pipeline.work_off(said, [*for_learned(learned), *for_worked_off(held.webhook)])
         if not found.incidents:
             outcome = WebhookOutcome.UNMATCHED
@@ -113,3 +124,6 @@ class Worker:
                 by=event.by,
             )
         )
+
+    def _about(self, incident: Incident, word: Word) -> Word:
+        return msgspec.structs.replace(word, repeated=self._repeated(incident.id))

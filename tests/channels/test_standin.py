@@ -353,3 +353,17 @@ async def test_what_hangs_is_answered_when_released(stand_in: StandIn) -> None:
         assert stand_in.received == []
         stand_in.release()
         assert [(await post).status for post in posts] == [200, 200]
+
+
+async def test_a_slow_call_keeps_its_turn_although_its_client_has_died(stand_in: StandIn) -> None:
+    """It opens no alert behind the resolve of those who asked again."""
+    stand_in.script(Service.PAGERDUTY, Slow(seconds=60))
+    async with aiohttp.ClientSession() as session:
+        dying = asyncio.ensure_future(session.post(f"{stand_in.url}/v2/enqueue", json=trigger()))
+        await stand_in.wait_for(1)
+        assert not dying.done()
+        dying.cancel()
+        for event in (trigger(), {**trigger(), "event_action": "resolve"}):
+            async with session.post(f"{stand_in.url}/v2/enqueue", json=event) as response:
+                assert response.status == 202
+    assert [(alert.status, alert.triggers) for alert in stand_in.pagerduty.alerts] == [("resolved", 2)]

@@ -99,3 +99,47 @@ def test_schema_prints_a_json_schema(capsys: pytest.CaptureFixture[str]) -> None
     schema.add_arguments(parser)
     assert schema.run(parser.parse_args([])) == 0
     assert json.loads(capsys.readouterr().out)["$schema"].endswith("2020-12/schema")
+
+
+@pytest.fixture
+def doubtful(good: Path) -> Path:
+    good.write_text(
+        "inputs: [{type: tail, paths: ['logs/*.log']}]\nrules: [{ruleName: A, channels: [], groupBy: [uuid]}]\n"
+    )
+    return good
+
+
+def test_warnings_fail_only_where_that_is_asked_for(doubtful: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_check("--config", str(doubtful)) == 0
+    assert 'warning R005: rules[0].groupBy (rule "A")' in capsys.readouterr().err
+    assert run_check("--config", str(doubtful), "--strict", "--json") == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["ok"] is False
+    assert [problem["code"] for problem in answer["problems"]] == ["R005"]
+
+
+def test_what_is_silenced_fails_nothing_and_is_counted(doubtful: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    doubtful.write_text(doubtful.read_text() + "lint: {ignore: [R005]}\n")
+    assert run_check("--config", str(doubtful), "--strict") == 0
+    assert "1 enabled rule; 0 warnings, 1 ignored)" in capsys.readouterr().err
+
+
+def test_what_this_machine_lacks_does_not_fail_a_strict_check(good: Path) -> None:
+    good.write_text("inputs: [{type: tail, paths: ['nowhere/x.log']}]\nrules: [{ruleName: A, channels: []}]\n")
+    assert run_check("--config", str(good), "--strict") == 0
+
+
+def test_rules_that_match_nothing_of_old_logs_are_named(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = [{"ruleName": name, "channels": [], "match": {"service": name}} for name in ("shop", "cart")]
+    good.write_text(json.dumps({"inputs": [{"type": "tail", "paths": ["logs/*.log"]}], "rules": rules}))
+    (good.parent / "logs" / "old.log").write_text('{"level":"error","service":"shop","message":"no"}\n' * 3)
+    assert run_check("--config", str(good), "--against", str(good.parent / "logs"), "--json") == 0
+    out, err = capsys.readouterr()
+    said = [problem for problem in json.loads(out)["problems"] if problem["code"] == "R011"]
+    assert [problem["rule"] for problem in said] == ["cart"]
+    assert "matched nothing in 3 lines" in err
+
+
+def test_logs_that_are_not_there_exit_2(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_check("--config", str(good), "--against", str(good.parent / "none.log")) == 2
+    assert "--against: " in capsys.readouterr().err

@@ -9,8 +9,10 @@ import pytest
 from config_texts import LoadText, errors, load_rule, load_rules
 
 from sidecar.config.conditions import MAX_CONDITIONS, MAX_DEPTH
+from sidecar.core.advance import Engine
 from sidecar.core.conditions import All, Compare, Condition, Equals, Exists, Glob, Not, Regex
 from sidecar.core.conditions import Any as AnyOf
+from sidecar.core.routing import Routing
 
 
 @pytest.mark.parametrize(
@@ -64,6 +66,7 @@ def test_patterns_are_text_whatever_they_look_like(load_text: LoadText) -> None:
     config = load_text("rules: [{ruleName: A, match: {a: {glob: 50?}, b: {regex: 12}, c: {glob: no}}}]").config
     assert config is not None
     assert config.rules[0].condition == All((Glob("a", "50?"), Regex("b", "12"), Glob("c", "no")))
+    Engine().reconfigure(config.rules, Routing(destinations={}, by_level={}), 0, 0)  # it fingerprints conditions
 
 
 def test_the_environment_is_expanded_in_conditions(load_text: LoadText) -> None:

@@ -10,8 +10,10 @@ import yaml
 from test_reference import ENV
 
 from sidecar.config.load import load
+from sidecar.config.rule_tests import is_tests
 
 ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted(path for path in (ROOT / "config").glob("*.yaml") if not is_tests(path))
 
 
 @pytest.mark.parametrize("example", ["config/minimal.yaml", "config/rules.d/production-critical.json"])
@@ -32,7 +34,7 @@ def test_the_readme_lists_every_page_once() -> None:
     assert sorted(re.findall(r"\]\(docs/([\w-]+\.md)\)", listed)) == pages
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_inputs_and_channels_keep_the_type_that_the_file_gives_them(path: Path) -> None:
     written, config = yaml.safe_load(path.read_text()), load(path, ENV).config
     assert config is not None

@@ -12,9 +12,12 @@ from config_texts import KEY, LoadText
 from sidecar.config import document
 from sidecar.config.load import load
 from sidecar.config.reference import update
+from sidecar.config.rule_tests import is_tests
 
 ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted(path for path in (ROOT / "config").glob("*.yaml") if not is_tests(path))
 DOCUMENT = ROOT / "docs" / "configuration.md"
+DOCUMENTS = [DOCUMENT, ROOT / "docs" / "rule-tests.md"]
 ENV = {
     "PAGERDUTY_KEY": KEY,
     "PAGERDUTY_PROD_KEY": KEY[::-1],
@@ -31,9 +34,10 @@ ENV = {
 
 
 def test_the_tables_are_up_to_date() -> None:
-    """If this fails: python -m sidecar.config.reference docs/configuration.md."""
-    text = DOCUMENT.read_text()
-    assert update(text) == text
+    """If this fails: python -m sidecar.config.reference docs/configuration.md docs/rule-tests.md."""
+    for page in DOCUMENTS:
+        text = page.read_text()
+        assert update(text) == text
 
 
 def test_every_section_has_its_table() -> None:
@@ -42,8 +46,8 @@ def test_every_section_has_its_table() -> None:
         for name, cls in vars(document).items()
         if isinstance(cls, type) and issubclass(cls, document.Section) and cls.__struct_fields__
     }
-    documented = set(re.findall(r"<!-- keys: (\w+) -->", DOCUMENT.read_text()))
-    assert documented == sections - {"Channel", "Input", "RulesFile"}
+    documented = [name for page in DOCUMENTS for name in re.findall(r"<!-- keys: (\w+) -->", page.read_text())]
+    assert sorted(documented) == sorted(sections - {"Channel", "Input", "RulesFile", "TestsFile"})
 
 
 def test_a_table_that_differs_is_replaced() -> None:
@@ -55,7 +59,7 @@ def test_a_table_that_differs_is_replaced() -> None:
     assert renewed.endswith("<!-- end -->\nafter\n")
 
 
-def test_links_inside_the_document_lead_somewhere() -> None:
+def test_links_inside_the_pagelead_somewhere() -> None:
     text = DOCUMENT.read_text()
     headings = {
         re.sub(r"[^\w -]", "", line).strip().lower().replace(" ", "-") for line in re.findall(r"^#+ (.*)$", text, re.M)
@@ -73,7 +77,7 @@ def test_the_documents_examples_load(load_text: LoadText) -> None:
 
 
 def test_every_example_file_loads_without_a_word() -> None:
-    for path in sorted((ROOT / "config").glob("*.yaml")):
+    for path in EXAMPLES:
         loaded = load(path, ENV)
         assert loaded.config is not None, [str(problem) for problem in loaded.problems]
         assert loaded.problems == []

@@ -106,6 +106,8 @@ EVERY_KEY: dict[str, Any] = {
     "logs_url": "https://x/{trace_id}",
     "conference_url": "https://x",
     "labels": {"team": "{error_type}"},
+    "lint_ignore": ["R005"],
+    "tests": [{"name": "nothing", "logs": [{"line": "x"}], "expect": []}],
 }
 
 

@@ -14,6 +14,7 @@ from random import Random
 from unittest.mock import patch
 
 import odd_lines
+import odd_text
 from msgspec.structs import replace
 
 from sidecar.core.conditions import All, Any, Compare, Condition, Equals, Exists, Glob, Not, Regex
@@ -24,7 +25,7 @@ from sidecar.core.detect import Detection, Detector
 from sidecar.core.levels import Level
 from sidecar.core.match import Match
 from sidecar.core.matching import Matcher
-from sidecar.core.prefilter import search
+from sidecar.core.prefilter import search, texts
 from sidecar.core.rule import ResolvePolicy, Rule
 from sidecar.core.times import SECOND
 
@@ -46,7 +47,9 @@ def setting(number: int) -> tuple[list[Rule], DecodeOptions, search.Prefilter | 
     rng = Random(number)
     rules = random_rules(rng)
     options = DecodeOptions(
-        format=rng.choice(("auto", "auto", "auto", "json", "cri", "docker")),
+        format=rng.choice(
+            ("auto", "auto", "auto", "auto", "json", "cri", "docker", "text", "text", "logfmt", "logfmt")
+        ),
         default_level=rng.choice((Level.INFO, Level.INFO, Level.INFO, Level.DEBUG, Level.WARN, Level.ERROR)),
         max_line_bytes=rng.choice((1024 * 1024, 1024 * 1024, 600)),
         level_key=rng.choice((None, None, None, "level", "log.level", "severity", "priority", "error_code")),
@@ -81,6 +84,7 @@ class Shape(enum.Enum):
     CRI = enum.auto()
     DOCKER = enum.auto()
     MIXED = enum.auto()
+    TEXT = enum.auto()
 
 
 SHAPES = tuple(Shape)
@@ -90,17 +94,28 @@ class Trial:
     """One stream's lines, torn into blocks."""
 
     def __init__(self, rng: Random, count: int) -> None:
-        self.rules, self.options, self.prefilter = setting(rng.randrange(40))
+        self.rules, self.options, self.prefilter = setting(rng.randrange(32))
         plain, shape = rng.choice((rng.random(), rng.random(), rng.random(), 1.0)), rng.choice(SHAPES)
+        if self.options.format in ("text", "logfmt") or (self.options.format == "auto" and rng.random() < 0.3):
+            shape = Shape.TEXT
         self.mixed = shape is Shape.MIXED
-        self.clocks = shape is Shape.PLAIN or plain == 1.0
+        self.clocks = shape in (Shape.PLAIN, Shape.TEXT) or plain == 1.0
+        self.states = shape is Shape.TEXT and self.options.format in texts.FORMATS
+        style = rng.choice(odd_text.STYLES)
+        if shape is Shape.TEXT and plain != 1.0:
+            plain = 1 - plain**2 / 2
         lines: list[bytes] = []
         while len(lines) < count:
-            lines += written(rng, shape, boring(rng) if rng.random() < plain else odd_lines.content(rng))
+            odd = rng.random() >= plain
+            if shape is Shape.TEXT:
+                lines += (odd_text.content(rng, style) if odd else odd_text.boring(rng, style).encode()).split(b"\n")
+            else:
+                lines += written(rng, shape, odd_lines.content(rng) if odd else boring(rng))
         self.lines = [line + rng.choice((b"\n", b"\n", b"\n", b"\n", b"\r\n", b"\n\n")) for line in lines]
         self.cuts = sorted(rng.random() for _ in range(rng.randrange(4)))
         self.pauses = [rng.choice((0, 0, SECOND // 100, SECOND, 10 * SECOND, 100 * SECOND)) for _ in (*self.cuts, 1)]
         self.flushes = [rng.random() < 0.5 for _ in self.pauses]
+        self.restarts = [rng.random() < 0.3 for _ in self.pauses]
 
     def differs(self) -> tuple[object, object] | None:
         """Return what differs first: without, and with a prefilter; None if nothing does."""
@@ -125,11 +140,21 @@ class Trial:
         detector = Detector(stream, Matcher(self.rules))
         data, now = b"".join(self.lines), NOW
         ends = [round(cut * len(data)) for cut in (0, *self.cuts, 1)]
-        for (start, end), pause, flush in zip(pairwise(ends), self.pauses, self.flushes, strict=True):
+        pending = 0
+        for (start, end), pause, flush, restart in zip(
+            pairwise(ends), self.pauses, self.flushes, self.restarts, strict=True
+        ):
             now += pause
-            yield self._told(detector.judge(data[start:end], arrival=now, at_end=False), data=True)
+            detection = detector.judge(data[start - pending : end], arrival=now, at_end=False)
+            yield self._told(detection, data=True)
             if flush:
-                yield self._told(detector.flush(arrival=now, at_end=False), data=False)
+                detection = detector.flush(arrival=now, at_end=False)
+                yield self._told(detection, data=False)
+            pending = 0
+            if restart:
+                pending, stream = detection.consumed.pending, Stream(self.options, detection.consumed.stream)
+                stream.prefilter = prefilter
+                detector = Detector(stream, Matcher(self.rules))
         yield self._told(detector.judge(b"", arrival=now, at_end=False, final=True), data=False)
 
     def _told(self, detection: Detection, *, data: bool) -> object:
@@ -144,7 +169,8 @@ class Trial:
             for match in matches:
                 match.sample.time = 0
             matches = [replace(match, time=0) for match in matches]
-        return matches, detection.clock if data and self.clocks else None, detection.consumed.pending
+        state = detection.consumed.stream if self.states else None
+        return matches, detection.clock if data and self.clocks else None, detection.consumed.pending, state
 
 
 def written(rng: Random, shape: Shape, line: bytes) -> list[bytes]:
@@ -164,7 +190,13 @@ def boring(rng: Random) -> bytes:
 @contextmanager
 def unlimited() -> Iterator[None]:
     """Search blocks however small they are, and however much is found in them."""
-    with patch.multiple(search, MAX_SHARE=2.0, MIN_HITS=1_000_000), patch.object(sieve, "MIN_BLOCK", 0):
+    limits = {"MAX_SHARE": 2.0, "MIN_HITS": 1_000_000}
+    with (
+        patch.multiple(search, **limits),
+        patch.multiple(texts, **limits),
+        patch.object(sieve, "MIN_BLOCK", 0),
+        patch.object(sieve, "MAX_PAUSE", 0),
+    ):
         yield
 
 
@@ -176,8 +208,11 @@ def matches(rules: list[Rule], options: DecodeOptions, prefilter: search.Prefilt
         return list(Detector(stream, Matcher(rules)).judge(data, arrival=NOW, at_end=False, final=True).matches)
 
 
-def run_trials(seed: int, *, lines: int = 0, seconds: float = 0.0) -> str | None:
-    """Compare streams until there were enough lines, or for a while; return the first difference in words."""
+def run_trials(seed: int, *, lines: int = 0, seconds: float = 0.0) -> tuple[str | None, int]:
+    """Compare streams until there were enough lines, or for a while.
+
+    Return the first difference in words, and how many lines were compared.
+    """
     number = count = 0
     until = time.monotonic() + seconds
     while count < lines or time.monotonic() < until:
@@ -190,8 +225,8 @@ def run_trials(seed: int, *, lines: int = 0, seconds: float = 0.0) -> str | None
             trial.shrink()
             exact, quick = trial.differs() or (None, None)
             rules = [(rule.levels, rule.condition, rule.resolve.when) for rule in trial.rules]
-            return f"{trial.options} {rules}\n{trial.lines}\nexact: {exact}\nquick: {quick}"
-    return None
+            return f"{trial.options} {rules}\n{trial.lines}\nexact: {exact}\nquick: {quick}", count
+    return None, count
 
 
 def main() -> int:
@@ -200,8 +235,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**9)
     args = parser.parse_args()
     sys.stdout.write(f"--seed {args.seed}\n")
-    found = run_trials(args.seed, seconds=args.seconds)
-    sys.stdout.write(f"{found or 'no difference'}\n")
+    found, lines = run_trials(args.seed, seconds=args.seconds)
+    sys.stdout.write(f"{found or 'no difference'} in {lines:,} lines\n")
     return 1 if found else 0
 
 

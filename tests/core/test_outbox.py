@@ -71,6 +71,28 @@ def test_a_page_that_certainly_was_not_received_is_cancelled_once_its_incident_r
     assert decision.unheard
 
 
+@pytest.mark.parametrize("high", [False, True])
+def test_an_alert_is_resolved_although_its_second_trigger_was_never_received(high: bool) -> None:
+    """Escalation triggers again what PagerDuty has already."""
+    again, resolve = entry(high=high), entry(Action.RESOLVE, high=high)
+    lane = [settled(Action.TRIGGER, SettledAs.DELIVERED, high=high), again, resolve]
+    assert plan(lane).cancel == (again,)
+    again.progress, again.settled_as = Progress.SETTLED, SettledAs.CANCELLED
+    assert plan(lane).send is resolve
+
+
+def test_triggers_that_were_never_received_are_cancelled_together() -> None:
+    """The second would open an alert that nothing resolves."""
+    first, again, resolve = entry(), entry(), entry(Action.RESOLVE)
+    assert plan([first, again, resolve]).cancel == (first, again, resolve)
+
+
+def test_an_alert_that_was_resolved_before_needs_no_resolve_for_a_trigger_that_was_never_received() -> None:
+    before = [settled(Action.TRIGGER, SettledAs.DELIVERED), settled(Action.RESOLVE, SettledAs.DELIVERED)]
+    reopened, resolve = entry(), entry(Action.RESOLVE)
+    assert plan([*before, reopened, resolve]).cancel == (reopened, resolve)
+
+
 def test_a_page_that_may_have_been_received_is_repeated_although_its_incident_resolved() -> None:
     trigger = entry(maybe_received=True)
     assert plan([trigger, entry(Action.RESOLVE)]).send is trigger

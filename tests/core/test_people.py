@@ -54,6 +54,14 @@ def test_pagerduty_is_not_told_what_was_done_there() -> None:
     assert bench.closed()[0].known_over == ("pagerduty",)
 
 
+def test_pagerduty_is_told_of_a_resolve_there_where_a_trigger_was_sent_again() -> None:
+    """It may have opened another alert behind the one that was closed."""
+    bench = Bench(a_rule())
+    bench.read(a_match(0, level=Level.FATAL))
+    assert told(say(bench, Act.RESOLVE, via=Via.PAGERDUTY, repeated=True)) == [("resolve", name) for name in EVERYBODY]
+    assert bench.closed()[0].known_over == ()
+
+
 def test_both_alerts_of_an_incident_that_rose_are_acknowledged_and_resolved() -> None:
     bench = Bench(a_rule(channels=("pagerduty",)))
     bench.read(a_match(0, level=Level.ERROR), a_match(1, level=Level.FATAL))

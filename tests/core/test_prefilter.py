@@ -75,7 +75,7 @@ def test_a_rule_is_bounded_by_levels_that_must_be_said_or_by_words(rule: Rule, d
 
 def test_an_input_says_why_all_of_it_is_decoded(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(search, "AVAILABLE", True)
-    assert passed_over([ERRORS], DecodeOptions(format="text")) is Passed.FORMAT
+    assert passed_over([ERRORS], DecodeOptions(format="journal")) is Passed.FORMAT
     assert passed_over([ERRORS, EVERYTHING], DecodeOptions()) is Passed.RULES
     assert passed_over([ERRORS], DecodeOptions()) is None
     monkeypatch.setattr(search, "AVAILABLE", False)

@@ -382,12 +382,12 @@ IN_A_CHANNEL = """
 IN_THE_ENGINE = """
     from sidecar.core.advance import Engine
 
-    def advance(self, step):
-        if step.matches:
-            raise ValueError(f"{step} {[match.sample for match in step.matches]}")
-        return Engine._advance(self, step)
+    def take_in_slowly(self, step):
+        for match in step.matches:
+            raise ValueError(match.sample.stack or match.sample.line)
+        return Engine._take_in_slowly(self, step)
 
-    Engine._advance, Engine.advance = Engine.advance, advance
+    Engine._take_in_slowly, Engine.take_in_slowly = Engine.take_in_slowly, take_in_slowly
 """
 
 

@@ -19,11 +19,11 @@ from sidecar.standin.traffic import Answer, Service
 
 
 async def test_check_finds_nothing_wrong_with_a_good_configuration(world: World) -> None:
-    world.configure()
-    done = await world.run("check", "--config", str(world.config), "--json")
+    world.configure(rules=[{**DATABASE, "errorType": "*"}])
+    done = await world.run("check", "--config", str(world.config), "--json", "--strict")
     assert done.code == 0, done.err
     assert f"{world.config}: fine (1 input, 3 channels, 1 enabled rule; 0 warnings)" in done.err
-    assert json.loads(done.out) == {"ok": True, "problems": [], "files": [str(world.config)]}
+    assert json.loads(done.out) == {"ok": True, "problems": [], "ignored": 0, "files": [str(world.config)]}
 
 
 async def test_check_refuses_every_key_that_is_none_and_shows_no_more_than_its_end(world: World) -> None:

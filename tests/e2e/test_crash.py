@@ -41,7 +41,7 @@ def crashing(part: str, condition: str) -> tuple[str, ...]:
 
 
 async def test_a_defect_in_a_decision_stops_the_daemon_loudly_after_delivering_what_was_decided(world: World) -> None:
-    program = crashing("sidecar.core.advance:Engine.advance", "any('boom' in m.sample.message for m in a[1].matches)")
+    program = crashing("sidecar.core.advance:Engine.take_in", "any('boom' in m.sample.message for m in a[1].matches)")
     daemon = await world.start(rules=[{**DATABASE, "groupBy": ["message"]}], program=program)
     good, bad = world.database_error(0), world.record(0, "fatal", "boom", error={"type": "DatabaseConnectionError"})
     world.write(good)

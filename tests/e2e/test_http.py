@@ -118,8 +118,8 @@ def dying(function: str, when: str) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("function", "when"),
     [
-        ("sidecar.inputs.http.bodies:_Incoming._chunk", "before"),
-        ("sidecar.inputs.http.bodies:_Incoming._chunk", "after"),
+        ("sidecar.inputs.http.bodies:Bodies.read_small", "before"),
+        ("sidecar.inputs.http.bodies:Bodies.read_small", "after"),
         ("sidecar.pipeline:Pipeline.decide", "before"),
         ("sidecar.pipeline:Pipeline.decide", "after"),
         ("sidecar.inputs.http.server:HttpListener._decided", "before"),

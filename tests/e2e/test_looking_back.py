@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import aiohttp
 from running import DATABASE, KEY, World
@@ -57,6 +58,15 @@ async def test_a_report_tells_of_pages_and_times(world: World) -> None:
         assert part in shown.out
     past = await world.run("incidents", "--state", "resolved", *where)
     assert "history is kept from 20" in past.err
+
+
+async def test_an_incident_and_a_time_are_explained_by_whom_was_told(world: World) -> None:
+    name, where = await paged(world)
+    for asked in (["--incident", name], ["--at", datetime.now(UTC).isoformat(), "--rule", "Database unreachable"]):
+        explained = await world.run("explain", *asked, *where)
+        assert explained.code == 0, explained.err
+        for part in ("rule Database unreachable opened it at ", "→ told: ", "pagerduty: delivered", "it is open"):
+            assert part in explained.out
 
 
 async def test_an_incident_is_written_up_and_shown_with_all_that_happened(world: World) -> None:

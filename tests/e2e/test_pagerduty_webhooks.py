@@ -10,7 +10,7 @@ from running import DATABASE, Daemon, World, eventually, patched
 
 from sidecar.standin.pagerduty import Alert
 from sidecar.standin.person import Person
-from sidecar.standin.traffic import Service
+from sidecar.standin.traffic import Received, Reset, Service
 
 SECRET = "Hq8vTzWebhookSecretOfTheSubscription/x"
 SETTINGS = {
@@ -173,6 +173,27 @@ async def test_a_webhook_that_was_worked_off_is_known_after_a_kill(world: World)
     assert await ann.repeat() == 202
     await is_counted(daemon, "annotated", "repeated")
     assert await is_on_disk()
+
+
+async def test_an_alert_that_a_repeated_page_opened_behind_a_person_s_resolve_is_resolved(world: World) -> None:
+    """They closed the first, of which the daemon had no answer; its retry opened another under the same key."""
+    world.stand_in.script(Service.PAGERDUTY, Reset(processed=True))
+    alerts = world.stand_in.pagerduty.alerts
+    closed = False
+
+    def close_the_first(_: Received) -> None:
+        nonlocal closed
+        if alerts and not closed:
+            alerts[0].status, closed = "resolved", True
+
+    world.stand_in.on_received = close_the_first
+    daemon, ann, first = await paged(world)
+    assert len(alerts) == 2
+    await ann.triggered(first)
+    assert await ann.does("resolved", first) == 202
+    await world.received(3, "resolve")
+    assert [alert.status for alert in alerts] == ["resolved"] * 2
+    assert [one["state"] for one in await incidents(daemon)] == ["resolved"]
 
 
 async def test_secrets_are_replaced_by_a_reload_and_a_new_address_by_a_restart(world: World) -> None:

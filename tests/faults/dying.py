@@ -15,6 +15,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,7 @@ OF_A_DECISION: dict[str, Install] = {
 
 OF_A_BATCH: dict[str, Install] = {
     "a batch is read": before(Pipeline, "put", lambda _, batch: bool(batch.data)),
-    "a batch is submitted": after(Pipeline, "_judged", lambda _, batch, *__: bool(batch.data)),
+    "a batch is judged": after(Pipeline, "_judge", lambda _, batch, *__: bool(batch.data)),
     "a transaction begins": transaction("begins"),
     "commits are done": before(Store, "_committed"),
     "an input is to hear of its position": before(App, "_committed"),
@@ -219,6 +220,9 @@ def live(request: dict[str, Any]) -> None:
     code = 70
     try:
         code = sidecar.__main__.main(["run", "--config", request["config"]])
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
+        raise
     finally:
         os._exit(code)
 

@@ -14,8 +14,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -24,6 +22,7 @@ from typing import Any
 
 import pytest
 from dying import OF_A_BATCH, OF_A_CANCELLATION, OF_A_DECISION, OF_A_STOP
+from forge import Forge
 from running import KEY, PATIENCE, RULE_KEY, eventually, title_of
 
 from sidecar.standin.server import StandIn
@@ -69,34 +68,9 @@ LAST = lines(2, "AuthError", "APIError", "recovered")
 COUNTS = {"DatabaseError": 8, "APIError": 8, "AuthError": 2}
 
 
-class Forge:
-    """The program that forks daemons; one for all tests, which saves each the imports."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("dying.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def ask(self, request: dict[str, Any]) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-
-    def answer(self) -> int:
-        assert self._process.stdout is not None
-        return int(self._process.stdout.readline())
-
-    def close(self) -> None:
-        with self._process:
-            pass
-
-
 @pytest.fixture(scope="module")
 def forge() -> Iterator[Forge]:
-    made = Forge()
+    made = Forge("dying.py")
     yield made
     made.close()
 

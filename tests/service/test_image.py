@@ -14,7 +14,7 @@ from typing import Any
 from running import World
 from service_kit import ROOT
 
-from sidecar.__main__ import COMMANDS
+from sidecar.cli.parsing import COMMANDS
 
 DOCKERFILE = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
 BUILD, RUN = DOCKERFILE.split("\nFROM ")[1:]

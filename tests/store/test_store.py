@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 from pathlib import Path
 
@@ -34,6 +35,43 @@ async def test_what_queued_up_commits_before_close_returns(tmp_path: Path) -> No
     await store.close()
     again = Store(tmp_path, clock_from())
     assert len(again.load().positions) == 1000
+    await again.close()
+
+
+async def test_what_is_submitted_while_the_store_is_held_is_in_one_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.store.store.MAX_GROUPED", 2)
+    store, sizes = Store(tmp_path, clock_from()), []
+    transact = store._transact
+    monkeypatch.setattr(store, "_transact", lambda group: (sizes.append(len(group)), transact(group)))
+    store.start()
+    store.hold()
+    store.hold()
+    commits = [store.submit(position(f"{number}")) for number in range(5)]
+    question = asyncio.create_task(store.read(lambda db: db.execute("SELECT COUNT(*) FROM positions").fetchone()[0]))
+    store.release()
+    commits += [store.submit(position("5"))]
+    await asyncio.sleep(0)
+    assert not question.done()
+    store.release()
+    await asyncio.gather(*commits)
+    assert sizes == [6]
+    assert await question == 6
+    await asyncio.gather(*[store.submit(position(f"{number}")) for number in range(6, 11)])
+    assert max(sizes[1:]) <= 2
+    await store.close()
+
+
+async def test_a_store_that_is_closed_while_it_is_held_commits_nothing_of_that(tmp_path: Path) -> None:
+    store = Store(tmp_path, clock_from())
+    store.start()
+    await store.submit(position("before"))
+    store.hold()
+    store.submit(position("part"))
+    await store.close()
+    again = Store(tmp_path, clock_from())
+    assert again.load().positions.keys() == {"before"}
     await again.close()
 
 

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from sidecar.telemetry import admin
 from sidecar.telemetry.admin import AdminServer, Component, Health
 from sidecar.telemetry.api import Api
 from sidecar.telemetry.log import Log
@@ -101,3 +102,20 @@ def test_whoever_is_just_arriving_is_let_go_when_the_listener_closes(turns: int)
         asyncio.run(arrive_while_it_closes())
         gc.collect()
     assert [str(one.message) for one in found] == []
+
+
+async def test_clients_that_say_nothing_make_way_for_those_who_come_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest is cut, and counted; whoever is within the limit stays."""
+    monkeypatch.setattr(admin, "MAX_CONNECTIONS", 2)
+    silent = [await asyncio.open_connection("127.0.0.1", world.server.port) for _ in range(2)]
+    async with aiohttp.ClientSession() as session, session.get(world.url("/healthz")) as response:
+        assert response.status == 200
+    assert await silent[0][0].read() == b""
+    silent[1][1].write(b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n")
+    assert (await silent[1][0].readline()).startswith(b"HTTP/1.1 200")
+    async with aiohttp.ClientSession() as session, session.get(world.url("/metrics")) as response:
+        assert "luminalog_admin_connections_cut_total 1.0" in await response.text()
+    for _, writer in silent:
+        writer.close()

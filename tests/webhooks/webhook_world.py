@@ -103,6 +103,8 @@ class World:
         self.rules = rules or (RULE,)
         self.now = EPOCH
         self.admitted: list[Entry] = []
+        self.repeated: set[str] = set()
+        """Incidents of which a trigger was sent more than once."""
         self.external_url = external_url
         self.lookup = lookup
         self._numbers = 0
@@ -155,6 +157,7 @@ class World:
             pipeline=self.pipeline,
             telemetry=self.telemetry,
             worked_off=self.inbox.worked_off,
+            repeated=lambda incident: incident in self.repeated,
         )
         self.inbox.hand_over = self.worker.put
 

@@ -26,7 +26,15 @@ from sidecar.config.document.channels import (
 from sidecar.config.document.daemon import Admin, Heartbeat, Log, PageBudget, Redact
 from sidecar.config.document.grouping import ContentGrouping, IntelligentGrouping, TimeGrouping
 from sidecar.config.document.inputs import AnyInput, HttpInput, Input, JournalInput, StdinInput, TailInput
+from sidecar.config.document.lint import Lint
 from sidecar.config.document.routing import Route
+from sidecar.config.document.rule_tests import (
+    ExpectedIncident,
+    ExpectedNotification,
+    RuleTest,
+    TestLog,
+    TestsFile,
+)
 from sidecar.config.document.rules import Defaults, ResolveMap, Rule, RulesFile
 from sidecar.config.document.telling import AnyEscalation, Escalation, EscalationLevel, MuteWindow, Silence
 from sidecar.config.document.webhooks import Webhooks
@@ -43,11 +51,14 @@ __all__ = [
     "DiscordChannel",
     "Escalation",
     "EscalationLevel",
+    "ExpectedIncident",
+    "ExpectedNotification",
     "Heartbeat",
     "HttpInput",
     "Input",
     "IntelligentGrouping",
     "JournalInput",
+    "Lint",
     "Log",
     "MuteWindow",
     "PageBudget",
@@ -57,12 +68,15 @@ __all__ = [
     "Root",
     "Route",
     "Rule",
+    "RuleTest",
     "RulesFile",
     "Section",
     "Silence",
     "SlackChannel",
     "StdinInput",
     "TailInput",
+    "TestLog",
+    "TestsFile",
     "TimeGrouping",
     "WebhookChannel",
     "Webhooks",
@@ -157,6 +171,16 @@ class Root(Section, kw_only=True):
         Annotated[
             Log,
             Meta(description="The daemon's own log.", extra={"type": "[map](#log)", "default": "see there"}),
+        ]
+        | UnsetType
+    ) = UNSET
+    lint: (
+        Annotated[
+            Lint,
+            Meta(
+                description="What `check` is not to say.",
+                extra={"type": "[map](#lint)", "default": "says everything"},
+            ),
         ]
         | UnsetType
     ) = UNSET

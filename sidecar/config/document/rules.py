@@ -23,6 +23,7 @@ from sidecar.config.document.base import (
     Text,
 )
 from sidecar.config.document.grouping import Grouping
+from sidecar.config.document.rule_tests import RuleTest
 from sidecar.config.document.telling import MuteWindow
 
 
@@ -356,9 +357,27 @@ class Rule(Section, kw_only=True):
             extra={"type": "map of text"},
         ),
     ] = msgspec.field(default_factory=dict)
+    lint_ignore: Annotated[
+        list[Text],
+        Meta(
+            description="What [the linter](linter.md) is not to say about this rule.",
+            extra={"type": "list of codes such as `R005`"},
+        ),
+    ] = msgspec.field(default_factory=list)
+
+    tests: Annotated[
+        list[RuleTest],
+        Meta(
+            description="What it makes of some logs; the command `test` runs them, see [rule tests](rule-tests.md).",
+            extra={"type": "list of [tests](rule-tests.md#tests)"},
+        ),
+    ] = msgspec.field(default_factory=list)
 
 
 class RulesFile(Section, kw_only=True):
     """A file of `rules_files` that holds several rules."""
 
     rules: Annotated[list[Rule], Meta(description="What to look for.")]
+    tests: Annotated[list[RuleTest], Meta(description="What the rules make of some logs together.")] = msgspec.field(
+        default_factory=list
+    )

@@ -44,6 +44,7 @@ class AutoDecoder:
         restored = restore(state, _State)
         self._plain = ContentDecoder(options, stats, restored.plain, self)
         self.push = self._plain.push
+        self.text = self._plain.text
         self._lanes = {name: Lane(options, stats, lane) for name, lane in restored.lanes.items()}
         self._latest = ""
 

@@ -24,6 +24,7 @@ from sidecar.core.decode.json_object import Fields, read_object
 from sidecar.core.decode.json_split import Element, JsonSplitter
 from sidecar.core.decode.luminalog import read_entries, read_key
 from sidecar.core.decode.msgpack import BrokenStreamError, EventReader
+from sidecar.core.decode.object_sieve import ObjectSieve
 from sidecar.core.decode.objects import ObjectReader
 from sidecar.core.decode.otlp import Logged, OtlpError, read_protobuf
 from sidecar.core.decode.otlp_json import RESOURCE_LOGS, read_json
@@ -32,6 +33,7 @@ from sidecar.core.decode.settling import Settler
 from sidecar.core.decode.sniffing import Layout, sniff
 from sidecar.core.decode.stream import Stream
 from sidecar.core.decode.surroundings import merged
+from sidecar.core.prefilter.search import Prefilter
 from sidecar.core.timestamps import TimeReader
 
 MAX_INDENT = 64
@@ -68,15 +70,25 @@ class BodyStream:
     pending = 0
 
     def __init__(
-        self, options: DecodeOptions, *, content_type: str, endpoint: Endpoint, around: Fields | None = None
+        self,
+        options: DecodeOptions,
+        *,
+        content_type: str,
+        endpoint: Endpoint,
+        around: Fields | None = None,
+        prefilter: Prefilter | None = None,
     ) -> None:
-        """`content_type`: the header's media type. `around`: fields that stand in for those a record has not got."""
+        """`content_type`: the header's media type. `around`: fields that stand in for those a record has not got.
+
+        `prefilter`: finds the records that matter; None: all do. Those left out are counted in `taken` as all others.
+        """
         self._options = options
         self._content_type = content_type.lower()
         self._endpoint = endpoint
         self._stats = StreamStats()
         self._objects = ObjectReader(options, TimeReader(options.timezone))
         self._around = around
+        self.prefilter = None if prefilter is not None and prefilter.by_words and around else prefilter
         self._settler = Settler(self._stats)
         self._begun = bytearray()
         self._look = 0
@@ -162,6 +174,10 @@ class BodyStream:
             decoded.record.time = time
         out.append(decoded)
 
+    def leave_out(self, count: int) -> None:
+        """Count records that were read, and of which nothing was made."""
+        self.taken += count
+
     def add_lines(self, out: list[Decoded], lines: list[Decoded], stats: StreamStats) -> None:
         """Add records that were read as lines, with what was counted of them."""
         out += lines
@@ -231,12 +247,21 @@ class _Lines:
     def __init__(self, body: BodyStream, options: DecodeOptions) -> None:
         self._body = body
         self._stream = Stream(options)
+        if body.prefilter is not None and options.format in ("auto", "json"):
+            self._stream.prefilter = body.prefilter
+            self._stream.left_out = 0
 
     def feed(self, data: bytes, arrival: int, out: list[Decoded]) -> None:
-        self._body.add_lines(out, self._stream.feed(data, arrival), self._stream.take_stats())
+        self._add(self._stream.feed(data, arrival), out)
 
     def finish(self, arrival: int, out: list[Decoded]) -> None:
-        self._body.add_lines(out, self._stream.finish(arrival), self._stream.take_stats())
+        self._add(self._stream.finish(arrival), out)
+
+    def _add(self, lines: list[Decoded], out: list[Decoded]) -> None:
+        self._body.add_lines(out, lines, self._stream.take_stats())
+        if self._stream.left_out:
+            self._body.leave_out(self._stream.left_out)
+            self._stream.left_out = 0
 
 
 class _Objects:
@@ -245,6 +270,7 @@ class _Objects:
     def __init__(self, body: BodyStream, max_bytes: int) -> None:
         self._body = body
         self._splitter = JsonSplitter(max_bytes)
+        self._sieve = None if body.prefilter is None else ObjectSieve(body.prefilter, self._draft)
 
     def feed(self, data: bytes, arrival: int, out: list[Decoded]) -> None:
         self._take(self._splitter.feed(data), arrival, out)
@@ -256,12 +282,20 @@ class _Objects:
             self._body.reject(Rejected.TORN, torn)
 
     def _take(self, elements: Iterable[Element], arrival: int, out: list[Decoded]) -> None:
+        elements = list(elements)
+        left_out = None if self._sieve is None else self._sieve.take(elements, arrival, out)
+        if left_out is not None:
+            self._body.leave_out(left_out)
+            return
         for element in elements:
-            fields = read_object(element.data, cut=element.cut)
-            if isinstance(fields, Rejected):
-                self._body.reject(fields, element.data)
-            else:
-                self._body.draft(fields, element.data, arrival, out, cut=element.cut)
+            self._draft(element, arrival, out)
+
+    def _draft(self, element: Element, arrival: int, out: list[Decoded]) -> None:
+        fields = read_object(element.data, cut=element.cut)
+        if isinstance(fields, Rejected):
+            self._body.reject(fields, element.data)
+        else:
+            self._body.draft(fields, element.data, arrival, out, cut=element.cut)
 
 
 class _Events:

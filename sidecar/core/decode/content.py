@@ -38,14 +38,14 @@ class ContentDecoder:
         self, options: DecodeOptions, stats: StreamStats, state: bytes = b"", unwrapper: Unwrapper | None = None
     ) -> None:
         self._objects = ObjectReader(options, TimeReader(options.timezone))
-        self._text = TextDecoder(options, stats, state, logfmt=Logfmt.RECOGNISED)
+        self.text = TextDecoder(options, stats, state, logfmt=Logfmt.RECOGNISED)
         self._unwrapper = unwrapper
-        self.interrupt = self._text.interrupt
-        self.hole = self._text.hole
-        self.flush = self._text.flush
-        self.due = self._text.due
-        self.idle = self._text.idle
-        self.state = self._text.state
+        self.interrupt = self.text.interrupt
+        self.hole = self.text.hole
+        self.flush = self.text.flush
+        self.due = self.text.due
+        self.idle = self.text.idle
+        self.state = self.text.state
 
     def push(self, line: bytes, cut: bool, arrival: int, out: list[Decoded], around: Fields | None = None) -> None:
         """Take a line. `around`: what it was wrapped in."""
@@ -54,7 +54,7 @@ class ContentDecoder:
         if first in _FIRST and (start := line.strip(_PADDING)).startswith(b"{"):
             # An object that says so much is never a wrapping.
             if not cut and (found := self._objects.glance(start, arrival)) is not None:
-                self._text.interrupt(out)
+                self.text.interrupt(out)
                 if around:
                     self._objects.complete(found, around)
                 out.append(found)
@@ -64,7 +64,7 @@ class ContentDecoder:
             if isinstance(fields, dict) and (fields or not cut):
                 if unwrapper is not None and "log" in fields and unwrapper.take_object(fields, cut, arrival, out):
                     return
-                self._text.interrupt(out)
+                self.text.interrupt(out)
                 self._objects.learn(fields)
                 decoded = self._objects.draft(fields, clip_line(start), arrival, cut=cut)
                 if around:
@@ -73,4 +73,4 @@ class ContentDecoder:
                 return
         elif unwrapper is not None and line[10:11] == b"T" and unwrapper.take_line(line, cut, arrival, out):
             return
-        self._text.push(line, cut, arrival, out, around)
+        self.text.push(line, cut, arrival, out, around)

@@ -97,6 +97,14 @@ def _any_of(*patterns: re.Pattern[str]) -> re.Pattern[str]:
 _BEGINS = _any_of(_GO_HEAD, _RUST_HEAD, _CPP_HEAD, _UNCAUGHT, _RUBY_HEAD, _NODE_HEAD, _FRAME)
 _GOES_ON = _any_of(_GO_HEAD, _FRAME, _CLOSING, _FRAMES_TAIL)
 
+_CARRIES_ON = _any_of(_GOES_ON, _GO_TAIL, _RUST_TAIL, _CPP_TAIL)
+_SPOKEN_ON = re.compile("|".join(f"(?:{one.pattern})" for one in (_PYTHON_TAIL, _CHAIN, _NODE_CARET)))
+"""With the former: what goes on with any trace whose lines are no longer open to everything."""
+_NAMED = re.compile(f"{_PYTHON_EXCEPTION.pattern}|{_NODE_ERROR.pattern}")
+"""What goes on with Python's frames, or with Node's caret."""
+_OPENS = re.compile(r"panicked at |[jt]sx?:\d|node:")
+"""What a line holds behind which any other may belong to it."""
+
 
 def indent_of(line: str) -> int:
     """Return how many characters of white space a line begins with."""
@@ -126,6 +134,23 @@ def begins(line: str) -> Trace:
     if _NODE_HEAD.match(text):
         return Trace.NODE_SOURCE
     return Trace.ORPHAN
+
+
+def begins_anew(line: str, before: str) -> bool:
+    """Say whether a line is the first of a record, whatever came before it, of which only the last line is known.
+
+    Neither of both is blank. It is not said of all lines that are, but never of one that is not.
+    """
+    text = line.rstrip()
+    if line[0].isspace() or text[0] in "|+" or _CARRIES_ON.match(text) or _SPOKEN_ON.match(text):
+        return False
+    if is_traceback(text) or is_exception(text) or is_ruby_exception(text):
+        return False  # which a line that reports trouble may adopt
+    if _OPENS.search(before) or ("\\" in before and '="' in before):
+        return False
+    if _NAMED.match(text):
+        return not before[0].isspace() and "Traceback (" not in before and not _NODE_CARET.match(before)
+    return True
 
 
 def is_exception(text: str) -> bool:

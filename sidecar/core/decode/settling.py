@@ -19,10 +19,14 @@ FRESH = MINUTE
 class Settler:
     """One stream's sense of time."""
 
-    __slots__ = ("_stats", "arrival", "time")
+    __slots__ = ("_believes", "_stats", "arrival", "time")
 
-    def __init__(self, stats: StreamStats, time: int | None = None, arrival: int = 0) -> None:
+    def __init__(
+        self, stats: StreamStats, time: int | None = None, arrival: int = 0, *, believes: bool = False
+    ) -> None:
+        """`believes`: arrivals do not tell when what arrives was logged, so no time is too far ahead of them."""
         self._stats = stats
+        self._believes = believes
         self.time = time
         """Of the last record; None before the first."""
         self.arrival = arrival
@@ -42,7 +46,7 @@ class Settler:
             time = record.time
             if time == UNTIMED:
                 record.time = time = self._time_of_untimed(arrival)
-            if time > arrival + MAX_AHEAD:
+            if time > arrival + MAX_AHEAD and not self._believes:
                 self._skewed(decoded, time)
                 record.time = time = arrival
             self.time = time

@@ -17,6 +17,7 @@ from sidecar.core.decode.cri import read_cri
 from sidecar.core.decode.docker import read_docker
 from sidecar.core.decode.json_object import read_object
 from sidecar.core.prefilter.search import Found, Prefilter
+from sidecar.core.prefilter.texts import TextSearch
 
 MAX_PAUSE = 32
 """Blocks that are decoded whole before it is tried again whether a search pays: a failed one costs about a hundredth of
@@ -36,8 +37,11 @@ class Pace:
     def __init__(self) -> None:
         self._pause = self._wait = 0
 
-    def search(self, prefilter: Prefilter, block: bytes) -> list[Found] | None:
-        """Return the lines to decode; None: all of them. Where that comes out, the next blocks are not searched."""
+    def search(self, prefilter: Prefilter | TextSearch, block: bytes) -> list[Found] | None:
+        """Return the lines to decode; None: all of them. Where that comes out, the next blocks are not searched.
+
+        Whoever decodes the lines says whether it `paid`, or takes a `rest` after all.
+        """
         if len(block) < MIN_BLOCK:
             return None
         if self._wait:
@@ -45,10 +49,16 @@ class Pace:
             return None
         found = prefilter.find(block)
         if found is None:
-            self._wait = self._pause = min(2 * self._pause + 1, MAX_PAUSE)
-        else:
-            self._pause = 0
+            self.rest()
         return found
+
+    def paid(self) -> None:
+        """Go on searching."""
+        self._pause = 0
+
+    def rest(self) -> None:
+        """Search no blocks for a while, the longer the more often that comes out in a row."""
+        self._wait = self._pause = min(2 * self._pause + 1, MAX_PAUSE)
 
 
 class Sieve:

@@ -12,14 +12,19 @@ from __future__ import annotations
 import msgspec
 
 from sidecar.core.decode.base import Decoded, DecodeOptions, Decoder, Rejected, StreamStats, restore
+from sidecar.core.decode.counted import objects_in
 from sidecar.core.decode.json_object import Fields
 from sidecar.core.decode.registry import FORMATS
 from sidecar.core.decode.settling import Settler
 from sidecar.core.decode.sieve import Pace, Sieve
 from sidecar.core.decode.surroundings import complete
-from sidecar.core.decode.text import JOIN_WAIT
+from sidecar.core.decode.text import JOIN_WAIT, TextDecoder
+from sidecar.core.decode.text_sieve import TextSieve
 from sidecar.core.framing import Framer, Part, Piece
+from sidecar.core.prefilter.found import Found
 from sidecar.core.prefilter.search import Prefilter
+from sidecar.core.prefilter.texts import TextSearch, is_text
+from sidecar.core.timestamps import LATEST
 
 __all__ = ["JOIN_WAIT", "DecodeOptions", "Decoded", "Rejected", "Stream", "StreamStats", "holds_record"]
 
@@ -44,10 +49,19 @@ class _State(msgspec.Struct, frozen=True, omit_defaults=True):
 class Stream:
     """Reads one stream: one file of a lineage, one HTTP input and tag."""
 
-    def __init__(self, options: DecodeOptions, state: bytes | None = None, around: Fields | None = None) -> None:
+    def __init__(
+        self,
+        options: DecodeOptions,
+        state: bytes | None = None,
+        around: Fields | None = None,
+        *,
+        old_since: int | None = None,
+    ) -> None:
         """Start anew, or go on from what `state()` returned; a state that cannot be read counts as none.
 
-        `around`: fields that stand in for those a record has not got, such as its container's.
+        `around`: fields that stand in for those a record has not got, such as its container's. `old_since`: this is an
+        old log, whose arrival tells nothing but the year of times without one; a record without a time before all that
+        have one was logged then, nanoseconds since the epoch.
         """
         restored = restore(state, _State)
         self._stats = StreamStats()
@@ -65,7 +79,12 @@ class Stream:
         self._alone: Decoder | None = None
         self.prefilter: Prefilter | None = None
         """Finds the lines that matter; None: all do. Replaced when the rules change."""
-        self._settler = Settler(self._stats, restored.time, restored.arrival)
+        self.left_out: int | None = None
+        """Records left out since this was set to 0. None: they need not be counted; else what cannot be is decoded."""
+        if old_since is None:
+            self._settler = Settler(self._stats, restored.time, restored.arrival)
+        else:
+            self._settler = Settler(self._stats, old_since, LATEST, believes=True)
         self._recent = bytearray(restored.tail)
 
     @property
@@ -148,11 +167,19 @@ class Stream:
     def _take_lines(self, block: bytes, arrival: int, out: list[Decoded]) -> bool:
         prefilter = self.prefilter
         if prefilter is not None and not (prefilter.by_words and self._around):
-            found = self._pace.search(prefilter, block)
+            search = self._search_for(prefilter, block)
+            found = self._pace.search(search, block)
             if found is not None:
-                if self._alone is None:
-                    self._alone = FORMATS[self._options.format](self._options, StreamStats(), b"")
-                return Sieve(block, self._decoder, self._alone, arrival, out).take(found)
+                if isinstance(search, TextSearch):
+                    return self._take_text(found, block, arrival, out)
+                self._pace.paid()
+                objects = None if self.left_out is None else self._countable(block, arrival)
+                if self.left_out is None or objects is not None:
+                    known = len(out)
+                    finished = Sieve(block, self._decoder, self._one_more(), arrival, out).take(found)
+                    if self.left_out is not None and objects is not None:
+                        self.left_out += len(objects) - (len(out) - known)
+                    return finished
         push = self._decoder.push
         lines = block[:-1].split(b"\n")
         last = lines.pop()
@@ -161,6 +188,32 @@ class Stream:
         before = len(out)
         push(last, False, arrival, out)
         return len(out) > before
+
+    def _take_text(self, found: list[Found], block: bytes, arrival: int, out: list[Decoded]) -> bool:
+        text: TextDecoder = self._decoder.text  # type: ignore[attr-defined] # decoders of text have one
+        sieve = TextSieve(block, self._decoder, text, self._one_more(), arrival, out)
+        finished = sieve.take(found)
+        if sieve.paid:
+            self._pace.paid()
+        else:
+            self._pace.rest()
+        return finished
+
+    def _one_more(self) -> Decoder:
+        """Return a decoder that holds nothing, and counts for itself."""
+        if self._alone is None:
+            self._alone = FORMATS[self._options.format](self._options, StreamStats(), b"")
+        return self._alone
+
+    def _countable(self, block: bytes, arrival: int) -> list[Fields] | None:
+        """Return the objects that a block is, if each is a record of its own."""
+        return objects_in(block) if self._decoder.idle(arrival) else None
+
+    def _search_for(self, prefilter: Prefilter, block: bytes) -> Prefilter | TextSearch:
+        texts = prefilter.texts
+        if texts is None or self.left_out is not None:
+            return prefilter
+        return texts if self._options.format != "auto" or is_text(block) else prefilter
 
     def _settled(self, out: list[Decoded], *, last_followed: bool) -> list[Decoded]:
         if self._around:

@@ -110,9 +110,14 @@ class TextDecoder:
         if self._held is not None:
             self._head = self._reader.head(self._held.lines[0], self._held.arrival)
 
+    @property
+    def text(self) -> TextDecoder:
+        """What holds lines of text: in other decoders, a part of them."""
+        return self
+
     def push(self, line: bytes, cut: bool, arrival: int, out: list[Decoded], around: Fields | None = None) -> None:
         """Take a line. `around`: what it was wrapped in."""
-        text = strip_ansi(decode_text(line, cut=cut)).rstrip("\r").removeprefix(_MARK)
+        text = text_of(line, cut=cut)
         if not text or text.isspace():
             self._push_blank(out)
             return
@@ -225,6 +230,11 @@ class TextDecoder:
         if head.level is None or head.level < Level.WARN:
             return False
         return is_traceback(text) or (head.timed and (is_exception(text.strip()) or is_ruby_exception(text)))
+
+
+def text_of(line: bytes, *, cut: bool = False) -> str:
+    """Return what a line says, without colours and what editors and other systems put around it."""
+    return strip_ansi(decode_text(line, cut=cut)).rstrip("\r").removeprefix(_MARK)
 
 
 _MARK = "\ufeff"

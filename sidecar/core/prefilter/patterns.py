@@ -32,7 +32,7 @@ them gains nothing."""
 Expression = tuple[str, bool]
 """An expression, and whether ASCII case makes no difference."""
 
-_LEVEL_KEYS = {
+LEVEL_KEYS = {
     # what keys end with, by whose numbers stand behind them; GELF's are syslog's whatever the key
     (Scale.PINO, Scale.SYSLOG): "(?:level|lvl|severity|severity_?text|level_?name|@l)",
     (Scale.SYSLOG,): "priority",
@@ -40,7 +40,7 @@ _LEVEL_KEYS = {
 }
 _QUOTE = r'\\*"'
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-_SUFFIX = "(?:Error|Exception|Failure|Fault|Panic|Timeout|Interrupt|Throwable)"
+SUFFIX = "(?:Error|Exception|Failure|Fault|Panic|Timeout|Interrupt|Throwable)"
 
 ESCAPED: Expression = (r"\\u00(?:[013-7][0-9a-f]|2[0-57-9a-f]|3[0-9abdf])", True)
 """Finds an escape of what can be written without one."""
@@ -52,7 +52,7 @@ _OPENING = (
     r"(?:[^A-Za-z{\"]"  # a time, a bracket, white space, what is not ASCII
     r"|[A-Za-z]+(?:[0-9._/$@#=:\\\x80-\xff-]|[ \t\f\v\r]+[|-])"  # a host, a logger, a name in front of a colon
     rf"|{_MONTH} |[A-Z][a-z][a-z](?:, [0-9]| {_MONTH})|[A-Z], \[|[AP]M[^a-z]"
-    rf"|[A-Z][A-Za-z]*{_SUFFIX})"
+    rf"|[A-Z][A-Za-z]*{SUFFIX})"
 )
 """How a text begins that may have a level or an error type in front."""
 
@@ -73,7 +73,7 @@ _ERRORS: list[Expression] = [
 """What makes a record without a level an error."""
 
 _PANICS: list[Expression] = [
-    (r"panic: |panicked at |overflowed its stack|panic serving |fatal error: |goroutine ", False)
+    (r"panic: |panic\(|panicked at |overflowed its stack|panic serving |fatal error: |goroutine ", False)
 ]
 """What makes it a panic."""
 
@@ -87,9 +87,9 @@ def of_levels(levels: frozenset[Level], key: str | None = None, *, text: bool = 
     if not levels:
         return []
     names = [name for name, level in ALIASES.items() if level in levels]
-    stems = _one_of(_stems(names))
+    stems = one_of(stems_of(names))
     if key is None:
-        found = [_level_at(name, stems, levels, scales) for scales, name in _LEVEL_KEYS.items()]
+        found = [_level_at(name, stems, levels, scales) for scales, name in LEVEL_KEYS.items()]
     else:
         name = re.escape(key.rpartition(".")[2])
         found = [_level_at(name, stems, levels, (scale_of(key),))]
@@ -101,7 +101,7 @@ def of_levels(levels: frozenset[Level], key: str | None = None, *, text: bool = 
         return found
     found += [
         (_MESSAGE, False),
-        (rf"{_one_of(name.upper() for name in _stems(names))}", False),
+        (rf"{one_of(name.upper() for name in stems_of(names))}", False),
     ]
     phrases = [
         *(["atal error: ", "atal runtime error: "] if Level.FATAL in levels else ()),
@@ -109,7 +109,7 @@ def of_levels(levels: frozenset[Level], key: str | None = None, *, text: bool = 
         *(["PHP Warning: "] if Level.WARN in levels else ()),
     ]
     if phrases:
-        found.append((_one_of(phrases), False))
+        found.append((one_of(phrases), False))
     if Level.ERROR in levels or Level.PANIC in levels:
         found += _PANICS
     if Level.ERROR in levels:
@@ -119,10 +119,15 @@ def of_levels(levels: frozenset[Level], key: str | None = None, *, text: bool = 
 
 def _level_at(name: str, stems: str, levels: frozenset[Level], scales: Iterable[Scale]) -> Expression:
     """Return what finds a key and behind it one of some levels, or what may be read as one."""
-    numbers = [str(n) for n in range(100) if {level_from_number(n, scale) for scale in scales} & levels]
-    number = rf"(?:[0-9]+[.e]|0[0-9]{''.join(['|', _one_of(numbers), '[^0-9]'] if numbers else [])})"
+    number = number_of(levels, scales)
     quoted = rf"{_QUOTE}(?:[^A-Za-z0-9\"]|{stems}|{number})"
     return rf"{name}\\*\"(?:[^:]|:(?: ?{quoted}| ?{number}| ?[^ \"\\A-Za-z0-9]|  | ?\\+[^\"\\]))", True
+
+
+def number_of(levels: frozenset[Level], scales: Iterable[Scale]) -> str:
+    """Return what matches the beginning of a number that may stand for one of some levels."""
+    numbers = [str(n) for n in range(100) if {level_from_number(n, scale) for scale in scales} & levels]
+    return rf"(?:[0-9]+[.e]|0[0-9]{''.join(['|', one_of(numbers), '[^0-9]'] if numbers else [])})"
 
 
 # ── lines that the lines around them may belong to ────────────────────────────────────────────────────────────────────
@@ -196,11 +201,12 @@ def _not_docker() -> str:
     return _unlike(_letters(':"std'), rf"(?:[^oe]|o{out}|e{err})")
 
 
-def _one_of(texts: Iterable[str]) -> str:
+def one_of(texts: Iterable[str]) -> str:
+    """Return what matches any of some expressions."""
     return f"(?:{'|'.join(sorted(set(texts)))})"
 
 
-def _stems(names: Iterable[str]) -> list[str]:
-    """Return those that no other one begins: `err` finds `error`, too."""
+def stems_of(names: Iterable[str]) -> list[str]:
+    """Return the names that no other one begins: `err` finds `error`, too."""
     names = list(names)
     return [name for name in names if not any(name != stem and name.startswith(stem) for stem in names)]

@@ -13,9 +13,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import NamedTuple
 
 from sidecar.core.decode.base import DecodeOptions
+from sidecar.core.prefilter import texts
+from sidecar.core.prefilter.found import Found as Found
 from sidecar.core.prefilter.needs import Needs, needs_of
 from sidecar.core.prefilter.patterns import (
     COLOUR,
@@ -27,6 +28,7 @@ from sidecar.core.prefilter.patterns import (
     of_docker,
     of_levels,
 )
+from sidecar.core.prefilter.text_patterns import ODD_ESCAPE, of_text
 from sidecar.core.rule import Rule
 
 try:
@@ -37,8 +39,8 @@ except ImportError:  # no build for this machine: everything is decoded, with th
 AVAILABLE = hyperscan is not None
 """Whether there is anything to search with."""
 
-FORMATS = frozenset({"auto", "json", "cri", "docker"})
-"""Formats in which lines without a hit can be left out. In the others, nearly every line belongs to the one before."""
+FORMATS = frozenset({"json", "cri", "docker", *texts.FORMATS})
+"""Formats in which lines without a hit can be left out."""
 
 MAX_SHARE = 0.08
 """Share of a block's bytes beyond which the lines in question cost more to pick out than to decode all of them."""
@@ -61,23 +63,13 @@ class Passed(enum.StrEnum):
     RULES = "rules"
 
 
-class Found(NamedTuple):
-    """A line, by where it begins and ends in its block, its newline included."""
-
-    start: int
-    end: int
-    joined: bool
-    """It may belong to the line before, and is decoded together with it."""
-
-
 class Prefilter:
     """What to look for in one input."""
 
     def __init__(self, needs: Needs, log_format: str, level_key: str | None = None) -> None:
         """Compile. Must only be done where `AVAILABLE`."""
-        lines = of_levels(needs.levels, level_key, text=log_format != "json") + [
-            (word.text, word.any_case) for word in sorted(needs.words)
-        ]
+        words: list[Expression] = [(word.text, word.any_case) for word in sorted(needs.words)]
+        lines = of_levels(needs.levels, level_key, text=log_format != "json") + words
         self.by_words = bool(needs.words)
         """What is around a stream may satisfy a condition without a word of it on any line."""
         self._joined = len(lines)
@@ -94,6 +86,11 @@ class Prefilter:
         self._last = len(lines)
         self._main = _compiled(lines, once=DOCKER_MEMBER if once else None).scan
         self._escaped = _compiled([ESCAPED]).scan  # by itself: together with others all of them get slower
+        self.texts: texts.TextSearch | None = None
+        """What is looked for where a file holds text."""
+        if log_format in texts.FORMATS:
+            main, odd = _compiled([*of_text(needs.levels, level_key), *words]).scan, _compiled([ODD_ESCAPE]).scan
+            self.texts = texts.TextSearch(main, [self._escaped, odd], hyperscan.ScanTerminated)
 
     def find(self, block: bytes) -> list[Found] | None:
         """Return the lines of a block of whole lines that must be decoded, in order; None: all of them."""

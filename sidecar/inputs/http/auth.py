@@ -10,6 +10,7 @@ import base64
 import enum
 import hmac
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 
 from sidecar.config.addresses import is_loopback
 from sidecar.config.secrets import Secret
@@ -27,6 +28,11 @@ class Access(enum.Enum):
     """No tokens are configured, and the peer is not on this machine."""
 
 
+@lru_cache(maxsize=1024)
+def _is_local(peer: str) -> bool:
+    return is_loopback(peer.removeprefix("::ffff:"))
+
+
 class Gate:
     """One input's rule."""
 
@@ -34,10 +40,15 @@ class Gate:
         self._tokens = [token.reveal().encode() for token in tokens]
         self._anonymous = allow_anonymous
 
+    @property
+    def wants_token(self) -> bool:
+        """Whether it goes by headers at all."""
+        return bool(self._tokens)
+
     def check(self, headers: Mapping[str, str], peer: str | None) -> Access:
         """Decide by a request's headers and its peer's address (None: a Unix socket)."""
         if not self._tokens:
-            local = peer is None or is_loopback(peer.removeprefix("::ffff:"))
+            local = peer is None or _is_local(peer)
             return Access.GRANTED if local or self._anonymous else Access.NOT_LOCAL
         given = list(_given(headers))
         if not given:

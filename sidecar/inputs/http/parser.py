@@ -117,7 +117,7 @@ class FirstContentType:
                 elif self._is_out_of_step():
                     self._at = _At.ANYTHING
                 else:
-                    size = self._line(data, position, messages)
+                    size = self._plain_head(data, position, messages) or self._line(data, position, messages)
                     if not size:
                         break
                     position += size
@@ -164,6 +164,25 @@ class FirstContentType:
         if self._at is _At.BODY:
             self._at = _At.START
         return self._at is _At.START and self._payload is not None and not self._payload.is_eof()
+
+    def _plain_head(self, data: bytes, position: int, messages: list[Message]) -> int:
+        """Take a whole head in which nothing is to be left out, as nearly all are. Return its size; 0: it is not such.
+
+        What lines it has is certain only where each ends as it should.
+        """
+        if self._at is not _At.START or self._within:
+            return 0
+        end = data.find(b"\r\n\r\n", position) + len(b"\r\n")
+        head = data[position:end]
+        if end < position + len(b"\r\n") or head.startswith(b"\r\n") or head.count(b"\n") != head.count(b"\r\n"):
+            return 0
+        if head.lower().count(b"\n" + _NAME) > 1:
+            return 0
+        self._begins()
+        self._at = _At.HEADERS
+        self._feed(head, messages)
+        self._empty_line(messages)
+        return len(head) + len(b"\r\n")
 
     def _line(self, data: bytes, position: int, messages: list[Message]) -> int:
         """Take the line at a position, or what there is of it. Return its size; 0: more of it is needed."""

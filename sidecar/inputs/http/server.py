@@ -274,7 +274,8 @@ class HttpListener:
     def _admit(self, request: web.BaseRequest, endpoint: Endpoint) -> bool:
         """Refuse what is not to be read at all. Return whether a token is still to be found in the body."""
         peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-        access = self._gate.check(_headers(request), peer[0] if isinstance(peer, tuple) else None)
+        headers = _headers(request) if self._gate.wants_token else {}
+        access = self._gate.check(headers, peer[0] if isinstance(peer, tuple) else None)
         match access:
             case Access.WRONG:
                 raise RefusedError(401, "the token is not valid")
@@ -300,22 +301,20 @@ class HttpListener:
             content_type=_media_type(request),
             endpoint=endpoint,
             around=container.fields() if container is not None else None,
+            prefilter=sink.prefilter(self.name),
         )
         digest, detector = RequestDigest(request.rel_url.raw_path, tag), sink.detector(body)
-        async with self._bodies.read(request, detector, digest, stranger=stranger) as read:
-            arrival = read.arrival
-            if read.torn:
-                body.torn(arrival)
-                read.gathering.add(detector.judge(b"", arrival=arrival, at_end=False))  # what was just counted
-            if stranger and not (body.api_key is not None and self._gate.accepts(body.api_key)):
-                raise RefusedError(401, "a token is needed")
-            rejected = {str(reason): count for reason, count in body.rejected.items()}
-            name, note = digest.name(), Note(arrival, body.taken, rejected, body.kind.name)
-            # Pods come and go, and their tags with them; what keeps them alive stays.
-            source = self._source(tag if container is None else container.source)
-            decided = self._decide(sink, name, note, source, read)
-            if body.taken == 0 and rejected:
-                raise RefusedError(400, f"nothing in the body could be read: {reasons(rejected)}")
+        source = tag if container is None else container.source
+        small = self._bodies.read_small(request, detector, digest)
+        if small is not None:
+            name, note, decided = self._conclude(sink, body, digest.name(), source, small, stranger=stranger)
+        else:
+            async with self._bodies.read(request, detector, digest, stranger=stranger) as read:
+                if read.torn:
+                    body.torn(read.arrival)
+                    read.gather(detector.judge(b"", arrival=read.arrival, at_end=False))  # what was just counted
+                name, note, decided = self._conclude(sink, body, digest.name(), source, read, stranger=stranger)
+                await sink.all_decided()
         if decided is None:
             return name, self._doubts.find(name) or note
         try:
@@ -323,6 +322,22 @@ class HttpListener:
                 return name, await asyncio.shield(decided)
         except TimeoutError:
             raise RefusedError(503, "the logs could not be recorded in time") from None
+
+    def _conclude(
+        self, sink: Judge, body: BodyStream, name: str, tag: str, read: Read, *, stranger: bool
+    ) -> tuple[str, Note, asyncio.Future[Note] | None]:
+        """Decide a request that has been read; return its name, what it came to, and what `_decide` returns.
+
+        `tag`: whose it is. Pods come and go, and their tags with them; what keeps them alive stays.
+        """
+        if stranger and not (body.api_key is not None and self._gate.accepts(body.api_key)):
+            raise RefusedError(401, "a token is needed")
+        rejected = {str(reason): count for reason, count in body.rejected.items()}
+        note = Note(read.arrival, body.taken, rejected, body.kind.name)
+        decided = self._decide(sink, name, note, self._source(tag), read)
+        if body.taken == 0 and rejected:
+            raise RefusedError(400, f"nothing in the body could be read: {reasons(rejected)}")
+        return name, note, decided
 
     def _decide(self, sink: Judge, name: str, note: Note, source: str, read: Read) -> asyncio.Future[Note] | None:
         """Decide a request, unless it was decided before. Return what is done when it has committed; None: it has."""
@@ -346,7 +361,7 @@ class HttpListener:
             positions=lambda _: rows,
         )
         self._heard_from[source] = note.at
-        commit = sink.decide(batch, read.gathering.whole())
+        commit = sink.decide(batch, read.whole())
         if note.taken == 0:
             return None
         future = self._deciding[name] = asyncio.get_running_loop().create_future()

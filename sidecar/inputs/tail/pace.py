@@ -3,7 +3,7 @@
 A block is judged in one go, and nothing else happens meanwhile: no live file is read, and a page that is on its way
 needs the event loop half a dozen times. A block of lines that nobody looks for takes a fraction of a millisecond, one
 in which every line matches a hundred times that. So the next block is half as large after one that held the loop for
-too long, and larger again when that took little.
+too long, and larger again when that took little. The first is the smallest: what lines cost is not known before.
 """
 
 from __future__ import annotations
@@ -17,9 +17,6 @@ from sidecar.inputs.tail.reading import BLOCK_BYTES
 FEWEST_BYTES = 16 * 1024
 """What a block costs besides its lines, a transaction above all, is small against so many still."""
 
-FIRST_BYTES = 256 * 1024
-"""Until it is known what lines cost. Of the most expensive ones it holds the loop for 50 ms."""
-
 LONGEST_HOLD = 0.004
 """Seconds. A page is then out in some 30 ms, whatever is read beside it."""
 
@@ -29,7 +26,7 @@ class Pace:
 
     def __init__(self, longest_hold: float = LONGEST_HOLD) -> None:
         self._longest_hold = longest_hold
-        self.bytes = FIRST_BYTES
+        self.bytes = FEWEST_BYTES
         """The size of the next block."""
 
     @contextmanager

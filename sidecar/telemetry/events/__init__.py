@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sidecar.telemetry.events.base import Event, Severity
 from sidecar.telemetry.events.daemon import (
+    AdminConnectionCut,
     Committed,
     ConfigLoaded,
     CorruptDatabase,
@@ -79,6 +80,7 @@ from sidecar.telemetry.events.inputs import (
 )
 
 __all__ = [
+    "AdminConnectionCut",
     "CertificatesRenewed",
     "Committed",
     "ConditionsTimed",

@@ -157,6 +157,15 @@ class Heartbeat(Event, frozen=True, kw_only=True):
         return Severity.WARNING if self.result is HeartbeatResult.FAILED else Severity.INFO
 
 
+class AdminConnectionCut(Event, frozen=True, kw_only=True):
+    """There were too many connections to the admin listener: the oldest made way."""
+
+    severity = Severity.WARNING
+    text = "too many connections to the admin listener; the oldest was cut"
+    cause = ("listener",)
+    listener: str = "admin"
+
+
 class CorruptDatabase(Event, frozen=True, kw_only=True):
     """The database was broken and is set aside."""
 

@@ -47,6 +47,9 @@ class Judge:
     def decoding(self, name: str) -> DecodeOptions:
         return DecodeOptions()
 
+    def prefilter(self, name: str) -> None:
+        """Anything may matter."""
+
     def detector(self, stream: ByteStream) -> Detector:
         return Detector(stream, Matcher([ANYTHING]))
 
@@ -57,6 +60,9 @@ class Judge:
         if self.works:
             self.commit()
         return commit
+
+    async def all_decided(self) -> None:
+        """It is all decided at once."""
 
     def commit(self) -> None:
         """Commit all that waits for it."""

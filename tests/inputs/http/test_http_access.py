@@ -88,7 +88,7 @@ def test_without_tokens_only_this_machine_may_send_unless_everybody_may(peer: st
 
 
 async def test_a_peer_elsewhere_is_refused_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sidecar.inputs.http.auth.is_loopback", lambda host: False)
+    monkeypatch.setattr("sidecar.inputs.http.auth._is_local", lambda peer: False)
     world = World()
     async with world.listening() as listener:
         client = await world.client(listener)

@@ -299,6 +299,7 @@ async def test_a_bomb_is_refused_in_little_memory(encoding: str) -> None:
     assert world.judge.decided == []
 
 
+@pytest.mark.usefixtures("little_ahead")
 async def test_a_request_with_too_many_matches_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sidecar.core.gathering.MAX_BYTES", 100_000)
     world = World()
