@@ -45,12 +45,10 @@ class Bars:
 
     # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def pipeline(
-        self, corpus: Corpus, form: str, rules: Sequence[Settings] = TEN_RULES, *, exact: bool = False
-    ) -> float:
+    def pipeline(self, corpus: Corpus, form: str, rules: Sequence[Settings] = TEN_RULES, **how: bool) -> float:
         """Return the seconds that the whole pipeline takes for a file."""
         made = partial(settings, [tail_input([corpus.path], form)], rules=rules)
-        measured = measure("read_files", lambda state: made(state=state), self._directory, exact=exact)
+        measured = measure("read_files", lambda state: made(state=state), self._directory, **how)
         peers.agree("pipeline", measured["matches"], corpus.wanted)
         self._incidents = (measured["incidents"], measured["digest"])
         self._decoded = measured["decoded"] / corpus.records
@@ -58,10 +56,10 @@ class Bars:
 
     def checked(self, corpus: Corpus, form: str) -> str:
         """Return which part of the records is decoded. Raises if preselecting lines changes any incident."""
-        self.pipeline(corpus, form)
+        self.pipeline(corpus, form, steady=True)
         preselected, decoded = self._incidents, self._decoded
         if has_prefilter():
-            self.pipeline(corpus, form, exact=True)
+            self.pipeline(corpus, form, steady=True, exact=True)
             if preselected != self._incidents:
                 raise peers.DisagreementError(f"{corpus.path.stem}: {preselected} is not {self._incidents}")
         return f"{decoded:.1%}"

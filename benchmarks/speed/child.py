@@ -1,6 +1,7 @@
 """Runs one measurement in a process of its own, pinned to the measured core.
 
-With `exact`, hyperscan cannot be imported there: nothing preselects lines, and every one is parsed.
+With `steady`, blocks are of one size however long they take: samples, and when a source's clock passes, depend on
+blocks. With `exact`, too, hyperscan cannot be imported there: nothing preselects lines, and every one is parsed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ CORES = sorted(os.sched_getaffinity(0))
 MEASURED, OTHER = CORES[0], CORES[-1]
 """The core that everything measured runs on, and the one of whoever sends to it; one and the same if there is one."""
 
+STEADY_BYTES = 256 * 1024
+
 
 def pin(core: int) -> None:
     """Keep this process, and what it starts from now on, on a core."""
@@ -35,12 +38,18 @@ def has_prefilter() -> bool:
 
 
 def measure(
-    what: str, configure: Callable[[Path], Settings], directory: Path, *, exact: bool = False, total: float = 0
+    what: str,
+    configure: Callable[[Path], Settings],
+    directory: Path,
+    *,
+    steady: bool = False,
+    exact: bool = False,
+    total: float = 0,
 ) -> dict[str, float]:
     """Return what one function of `inside` measures. `configure`: given a directory for the state."""
     with tempfile.TemporaryDirectory(dir=directory) as name:
         file = write(Path(name) / "sidecar.json", configure(Path(name) / "state"))
-        question = json.dumps([what, str(file), exact, total])
+        question = json.dumps([what, str(file), steady, exact, total])
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.speed.child", question],
             cwd=ROOT, stdout=subprocess.PIPE, check=True, preexec_fn=lambda: pin(MEASURED),
@@ -50,11 +59,14 @@ def measure(
 
 
 def main() -> None:
-    what, file, exact, total = json.loads(sys.argv[1])
+    what, file, steady, exact, total = json.loads(sys.argv[1])
     if exact:
         sys.modules["hyperscan"] = None  # type: ignore[assignment] # an import of it fails
     from benchmarks.speed.inside import run
+    from sidecar.inputs.tail.pace import Pace
 
+    if steady:
+        Pace._held = lambda self, *_: setattr(self, "bytes", STEADY_BYTES)  # type: ignore[method-assign]
     print(json.dumps(run(what, Path(file), total)))
 
 

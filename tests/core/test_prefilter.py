@@ -120,3 +120,11 @@ def test_a_parser_made_for_one_level_key_is_not_used_for_another():
     for key, level in (("severity", Level.INFO), ("priority", Level.FATAL), ("severity", Level.INFO)):
         read = Stream(DecodeOptions(format="auto", level_key=key)).feed(line * 20, 0)
         assert {decoded.record.level for decoded in read} == {level}
+
+
+@pytest.mark.parametrize("log_format", sorted(search.FORMATS))
+def test_without_rules_there_is_nothing_to_search_for(log_format: str):
+    prefilter = prefilter_of([], DecodeOptions(format=log_format))
+    block = b'{"level":"fatal"}\n' * 9 if log_format == "json" else b""
+    assert prefilter is not None
+    assert prefilter.find(block) == []

@@ -80,16 +80,16 @@ class Prefilter:
         once = False
         if self._joins:
             lines += TEXT
-            self._first = _compiled([first_characters(cri=log_format in ("auto", "cri"))]).scan
+            self._first = _scan_of([first_characters(cri=log_format in ("auto", "cri"))])
             if once := log_format in ("auto", "docker"):
-                self._docker = _compiled(of_docker()).scan
+                self._docker = _scan_of(of_docker())
         self._last = len(lines)
-        self._main = _compiled(lines, once=DOCKER_MEMBER if once else None).scan
-        self._escaped = _compiled([ESCAPED]).scan  # by itself: together with others all of them get slower
+        self._main = _scan_of(lines, once=DOCKER_MEMBER if once else None)
+        self._escaped = _scan_of([ESCAPED])  # by itself: together with others all of them get slower
         self.texts: texts.TextSearch | None = None
         """What is looked for where a file holds text."""
         if log_format in texts.FORMATS:
-            main, odd = _compiled([*of_text(needs.levels, level_key), *words]).scan, _compiled([ODD_ESCAPE]).scan
+            main, odd = _scan_of([*of_text(needs.levels, level_key), *words]), _scan_of([ODD_ESCAPE])
             self.texts = texts.TextSearch(main, [self._escaped, odd], hyperscan.ScanTerminated)
 
     def find(self, block: bytes) -> list[Found] | None:
@@ -166,8 +166,10 @@ def _made(needs: Needs, log_format: str, level_key: str | None) -> Prefilter:
     return Prefilter(needs, log_format, level_key)
 
 
-def _compiled(expressions: list[Expression], once: Expression | None = None) -> hyperscan.Database:
-    """Return a database of expressions, numbered in their order, the last of which is reported but once."""
+def _scan_of(expressions: list[Expression], once: Expression | None = None) -> _Scan:
+    """Return a search for expressions, numbered in their order, and for one more that is reported but once."""
+    if not expressions and once is None:  # no rules
+        return lambda block, hit: None
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     flags = [
         hyperscan.HS_FLAG_MULTILINE | (hyperscan.HS_FLAG_CASELESS if any_case else 0) for _, any_case in expressions
@@ -181,4 +183,5 @@ def _compiled(expressions: list[Expression], once: Expression | None = None) -> 
         elements=len(expressions),
         flags=flags,
     )
-    return database
+    scan: _Scan = database.scan
+    return scan
