@@ -6,16 +6,20 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /source
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE requirements.lock requirements-build.lock ./
 COPY config config
 COPY systemd systemd
 COPY sidecar sidecar
-# Dependencies come as wheels or not at all: nothing of theirs runs here, and no compiler is needed.
-RUN pip wheel --no-deps --wheel-dir /wheels . \
+# Dependencies come as wheels or not at all, each the very file that requirements.lock knows by its hash: nothing of
+# theirs runs here, and no compiler is needed.
+RUN pip install --require-hashes --only-binary :all: -r requirements-build.lock \
+    && pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && python -m venv /opt/luminalog-sidecar \
-    && /opt/luminalog-sidecar/bin/pip install --only-binary :all: /wheels/*.whl \
+    && /opt/luminalog-sidecar/bin/pip install --require-hashes --only-binary :all: -r requirements.lock \
+    && /opt/luminalog-sidecar/bin/pip install --no-deps --no-index /wheels/*.whl \
+    && /opt/luminalog-sidecar/bin/pip check \
     && /opt/luminalog-sidecar/bin/pip uninstall --yes pip \
-    && mkdir /state
+    && mkdir -m 0700 /state
 
 FROM ${PYTHON_IMAGE}
 ARG VERSION=0.1.0

@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 RUN := $(VENV)/.run-installed
 DEV := $(VENV)/.dev-installed
 FUZZ := $(VENV)/.fuzz-installed
+SUPPLY := $(VENV)/.supply-installed
 SECONDS ?= 60
 MINUTES ?= 10
 
 # Debian packages with programs that some tests run; those tests are skipped where they are missing.
 SYSTEM_PACKAGES := prometheus systemd
 
-.PHONY: demo test system package lint format types imports unit torture bench bench-grouping memory soak fuzz fuzz-prefilter docs clean
+.PHONY: demo test system package lint format types imports unit torture bench bench-grouping memory soak fuzz fuzz-prefilter lock audit licences docs clean
 
 demo: $(RUN) ## the main job on this machine, with no account
 	@$(BIN)/luminalog-sidecar demo $(ARGS)
@@ -86,6 +87,19 @@ fuzz: $(FUZZ) ## every decoder against arbitrary bytes, for SECONDS in all; find
 
 fuzz-prefilter: $(DEV) ## millions of odd lines through streams with and without a prefilter, for SECONDS
 	$(BIN)/python tests/core/prefilter_trial.py --seconds $(SECONDS) $(ARGS)
+
+$(SUPPLY): $(DEV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[supply]'
+	@touch $@
+
+lock: $(SUPPLY) ## every dependency in one version, with the hashes of its files; ARGS=--upgrade takes the latest that fit
+	.ci/lock $(BIN) $(ARGS)
+
+audit: $(SUPPLY) ## known vulnerabilities of what is locked
+	.ci/audit $(BIN)
+
+licences: $(DEV) ## lists what each package says of its licence
+	$(BIN)/python docs/licences.py docs/licences.md
 
 docs: $(DEV) ## what is generated: tables of the configuration, its schemas, parts of the Helm chart, the dashboard, the README's picture
 	$(BIN)/python -m sidecar.config.reference docs/configuration.md docs/rule-tests.md

@@ -43,7 +43,7 @@ from sidecar.overview import Overview, Running, unwell
 from sidecar.pipeline import BrokenPipelineError, Pipeline
 from sidecar.reloading import BrokenConfigError, Reloading
 from sidecar.selfwatch import SelfWatch
-from sidecar.store.database import StateError
+from sidecar.store.database import OTHERS, StateError
 from sidecar.store.marks import Marks
 from sidecar.store.statements import for_positions, for_pruning, for_rejected, for_secrets, is_pruned
 from sidecar.store.store import Store, Stored
@@ -111,11 +111,14 @@ class App:
         self._reloading.take_over = self._take_over
         self._state_dir = Path(self._config.state_dir) if self._config.state_dir is not None else None
         try:
-            self._store = Store(self._state_dir, time.time_ns)
+            self._store = Store(self._state_dir, time.time_ns, private=self._config.strict_permissions)
         except StateError as error:
             raise StartError(str(error)) from None
         except (sqlite3.Error, OSError) as error:
             raise StartError(f"state_dir {self._state_dir} cannot be used: {error}") from None
+        if self._store.state_mode & OTHERS:
+            mode = f"{self._store.state_mode:04o}"
+            telemetry.emit(events.StateOpenToOthers(state_dir=str(self._state_dir), mode=mode))
 
     @property
     def _config(self) -> Config:
@@ -247,6 +250,7 @@ class App:
             last_entry=stored.last_entry,
             last_moment=stored.last_moment,
             quarantine=self._quarantine,
+            timer=time.perf_counter_ns,
         )
         self._inputs = Supervisor(
             make=lambda config: make_input(config, self._positions, time.time_ns, self._telemetry),
@@ -371,11 +375,12 @@ class App:
         used.update(incident.routing_key for incident in self._engine.open_incidents())
         used.update(needed)
         self._secrets = {name: key for name, key in self._secrets.items() if name in used} | dict(config.secrets)
-        self._quarantine.resize(config.quarantine_max)
+        ruleset = ruleset_of(config)
+        self._quarantine.configure(config.quarantine_max, ruleset.own)
         self._store.submit([*for_secrets(self._secrets), *for_rejected((), self._quarantine.gone)])
         self._routes = self._kept_routes() | routes_of(config)
         self._dispatcher.configure(self._routes, self._secrets, config.external_url)
-        self._pipeline.reconfigure(ruleset_of(config))
+        self._pipeline.reconfigure(ruleset)
         self._heartbeat.configure(config.heartbeat)
 
     async def _take_over(self, old: Config, new: Config) -> None:

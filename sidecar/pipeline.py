@@ -44,7 +44,7 @@ from sidecar.inputs.base import Batch
 from sidecar.store.statements import Statement, for_changes, for_entries, for_moments, for_positions, for_rejected
 from sidecar.store.store import Store
 from sidecar.telemetry import facts
-from sidecar.telemetry.events import PrefilterChosen, ZoneSuspect
+from sidecar.telemetry.events import ConditionsTimed, PrefilterChosen, ZoneSuspect
 from sidecar.telemetry.telemetry import Telemetry
 
 MAX_UNCOMMITTED_BATCHES = 64
@@ -128,7 +128,9 @@ class Pipeline:
         last_entry: int,
         last_moment: int,
         quarantine: Quarantine,
+        timer: Callable[[], int] | None = None,
     ) -> None:
+        """`timer`: nanoseconds that only ever grow, for what regular expressions cost; None: that is not counted."""
         self._engine = engine
         self._store = store
         self._telemetry = telemetry
@@ -137,6 +139,7 @@ class Pipeline:
         self._last_entry = last_entry
         self._last_moment = last_moment
         self._quarantine = quarantine
+        self._timer = timer
         self._matcher = Matcher(())
         self._routing = Routing(destinations={}, by_level={})
         self._decoding: Mapping[str, DecodeOptions] = {}
@@ -167,7 +170,7 @@ class Pipeline:
     def reconfigure(self, ruleset: Ruleset) -> None:
         """Take over rules, routing and decoding."""
         with self._deciding():
-            self._matcher = Matcher(ruleset.rules)
+            self._matcher = Matcher(ruleset.rules, self._timer)
             self._routing = ruleset.routing
             self._decoding = ruleset.decoding
             self._prefilters = {
@@ -178,7 +181,7 @@ class Pipeline:
                 stream.decoder.prefilter = self._prefilters.get(stream.batch.input)
             self._submit(
                 self._engine.reconfigure(
-                    ruleset.rules, ruleset.routing, ruleset.page_budget, self._clock(), ruleset.silences
+                    ruleset.rules, ruleset.routing, ruleset.page_budget, self._clock(), ruleset.silences, ruleset.own
                 )
             )
 
@@ -391,6 +394,8 @@ class Pipeline:
         """Keep for the next transaction what belongs to a batch besides its matches, and count what was read."""
         for event in facts.of_decoding(batch.input, _size(batch), detection.stats):
             self._telemetry.emit(event)
+        for rule, spent in self._matcher.take_spent().items():
+            self._telemetry.emit(ConditionsTimed(rule=rule, seconds=spent / SECOND))
         if detection.zone_offset is not None:
             minutes = self._zones.setdefault(batch.input, ZoneWatch()).observe(detection.zone_offset)
             if minutes is not None:

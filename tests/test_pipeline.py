@@ -10,6 +10,8 @@ import io
 import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -18,6 +20,7 @@ import pytest
 from sidecar.config.ruleset import Ruleset
 from sidecar.core import daemon
 from sidecar.core.advance import Engine
+from sidecar.core.conditions import Regex
 from sidecar.core.daemon import Trouble
 from sidecar.core.decode.base import DecodeOptions, StreamStats
 from sidecar.core.decode.stream import Stream
@@ -112,15 +115,17 @@ class World:
         self.engine = Engine()
         self.step = 0
         """Nanoseconds by which the wall clock was stepped."""
+        self.telemetry = Telemetry(Log(stream=self.log, clock=lambda: 0.0))
         self.pipeline = Pipeline(
             engine=self.engine,
             store=self.store,  # type: ignore[arg-type]
-            telemetry=Telemetry(Log(stream=self.log, clock=lambda: 0.0)),
+            telemetry=self.telemetry,
             clock=self.wall,
             admit=self._admit,
             last_entry=7,
             last_moment=0,
             quarantine=Quarantine([], 1000),
+            timer=count(0, 1_000_000).__next__,
         )
         self.pipeline.committed = lambda name, rows: self.events.append((name, [row.key for row in rows]))
         self.options = {"in": DecodeOptions(format="json"), "text": DecodeOptions(format="text")}
@@ -620,3 +625,11 @@ async def test_joins_that_end_close_to_each_other_do_not_wake_us_each(
 
 def raising(*_: Any, **__: Any) -> Any:
     raise KeyError("a defect")
+
+
+async def test_what_conditions_with_regular_expressions_take_is_counted_by_rule(world: World) -> None:
+    """Here each look at the timer is a millisecond after the one before, so each question takes one."""
+    world.reconfigure(msgspec.structs.replace(RULE, name="regex", condition=Regex("message", "bo+m")), RULE)
+    await world.pipeline.put(world.batch(world.error() + world.error("other")))
+    spent = partial(world.telemetry.value, "luminalog_rule_condition_seconds_total")
+    assert (spent(rule="regex"), spent(rule=RULE.name)) == (0.002, 0.0)

@@ -129,6 +129,7 @@ def facts(n: Notification) -> list[tuple[str, str]]:
         ("Group", _group(n)),
         ("Grouped", n.grouping),
         ("Rule", n.rule),
+        ("Redacted", plural(n.redacted, "place") if n.redacted else None),
     ]
     return [(name, value) for name, value in found if value]
 

@@ -135,6 +135,7 @@ def _details(n: Notification) -> dict[str, Any]:
         "folded_count": n.folded_count or None,
         "folded": n.folded,
         "samples": n.samples,
+        "redacted": n.redacted,
         "incident": n.incident_id,
     }
 

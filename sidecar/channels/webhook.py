@@ -4,7 +4,8 @@ The document has every field of a notification: `version` (1), `action`, `dedup_
 `summary`, `headline`, `rule`, `level`, `severity`, `source`, `service`, `environment`, `namespace`, `host`,
 `error_type`, `root_cause`, `trace_id`, `group` (field: value), `grouping`, `count`, `threshold`, `window_seconds`,
 `first_seen`, `last_seen`, `opened_at`, `resolved_at` (RFC 3339, UTC), `acknowledged`, `resolve_reason`, `samples`,
-`folded`, `folded_count`, `notes`, `labels`, `links` (`text`, `href`), `incident_url`; what is unknown is null.
+`redacted` (places hidden in them), `folded`, `folded_count`, `notes`, `labels`, `links` (`text`, `href`),
+`incident_url`; what is unknown is null.
 `delayed` (`"47 min"`) is there only when the message is late.
 
 Headers

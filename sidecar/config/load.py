@@ -39,6 +39,8 @@ from sidecar.config.secrets import Secret
 from sidecar.config.syntax import Parsed, UnreadableError, parse
 from sidecar.config.values import read_duration
 from sidecar.config.webhooks import build_webhooks
+from sidecar.core.patterns import PatternError
+from sidecar.core.redact_own import own_step
 from sidecar.core.times import DAY, SECOND
 
 MAX_RULES_FILES = 1000
@@ -299,6 +301,7 @@ class _Loader:
             page_budget=(root.page_budget or document.PageBudget()).max_pages_per_hour,
             retention=_retention(main, root),
             quarantine_max=root.quarantine_max,
+            redact=_redact(main, root),
             strict_permissions=root.strict_permissions,
             rules_files=globs,
         )
@@ -375,6 +378,17 @@ def _retention(main: Source, root: document.Root) -> int:
     if 0 < duration < DAY:
         main.error(place, f"expected a duration of at least `1d`, found {quoted(root.retention)}")
     return duration
+
+
+def _redact(main: Source, root: document.Root) -> tuple[str, ...]:
+    patterns = () if root.redact is UNSET else tuple(root.redact.patterns)
+    for i, pattern in enumerate(patterns):
+        if not main.failed(place := ("redact", "patterns", i)):
+            try:
+                own_step((pattern,))
+            except PatternError as error:
+                main.error(place, f"expected a regular expression (RE2) for what is to be hidden: {error}")
+    return patterns
 
 
 def _external_url(main: Source, root: document.Root) -> str | None:

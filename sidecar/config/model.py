@@ -220,6 +220,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """How long resolved incidents are kept."""
     quarantine_max: int = 1000
     """Rejected records kept over all inputs."""
+    redact: tuple[str, ...] = ()
+    """RE2 patterns: what they find is hidden, besides the usual."""
     strict_permissions: bool = False
     files: tuple[str, ...] = ()
     """Every file that was read: watched for changes."""

@@ -8,6 +8,8 @@ import msgspec
 
 from sidecar.config.model import Config, InputConfig, PagerDutyChannel
 from sidecar.core.decode.base import DecodeOptions
+from sidecar.core.redact_base import Step
+from sidecar.core.redact_own import own_step
 from sidecar.core.routing import Destination, Routing
 from sidecar.core.rule import Rule
 from sidecar.core.silences import Silence
@@ -20,6 +22,8 @@ class Ruleset(msgspec.Struct, frozen=True, kw_only=True):
     routing: Routing
     page_budget: int
     silences: tuple[Silence, ...] = ()
+    own: Step | None = None
+    """Redacts what the configuration asks for besides the usual."""
     decoding: Mapping[str, DecodeOptions]
     """By input name."""
 
@@ -43,6 +47,7 @@ def ruleset_of(config: Config) -> Ruleset:
         routing=Routing(destinations=destinations, by_level=config.routing, routes=config.routes),
         page_budget=config.page_budget,
         silences=config.silences,
+        own=own_step(config.redact),
         decoding={one.name: decoding_of(one) for one in config.inputs},
     )
 

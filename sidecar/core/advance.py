@@ -23,11 +23,12 @@ import msgspec
 from sidecar.core.closing import WALL, Closing
 from sidecar.core.escalating import Escalating
 from sidecar.core.hushing import Hushing
-from sidecar.core.incidents import Incident, ResolveReason
+from sidecar.core.incidents import Incident, ResolveReason, clean
 from sidecar.core.judging import Judging
 from sidecar.core.ledger import Ledger
 from sidecar.core.match import Match
 from sidecar.core.people import People, Word
+from sidecar.core.redact_base import Step as Redaction
 from sidecar.core.routing import Routing
 from sidecar.core.rule import Rule
 from sidecar.core.rulestate import RuleState, definition_of
@@ -141,10 +142,24 @@ class Engine:
         return None if changes.empty else changes
 
     def reconfigure(
-        self, rules: Iterable[Rule], routing: Routing, page_budget: int, now: int, silences: Iterable[Silence] = ()
+        self,
+        rules: Iterable[Rule],
+        routing: Routing,
+        page_budget: int,
+        now: int,
+        silences: Iterable[Silence] = (),
+        own: Redaction | None = None,
     ) -> Changes:
-        """Take over new rules, channels and silences. Windows and incidents of unchanged rules survive."""
+        """Take over new rules, channels and silences. Windows and incidents of unchanged rules survive.
+
+        `own`: what is redacted from now on besides the usual, also of what open incidents hold.
+        """
         ledger = self._ledger
+        ledger.own = own
+        if own is not None:
+            for incident in ledger.incidents.values():
+                if incident.hide(own):
+                    ledger.mark(incident)
         self._telling.routing = routing
         self._hushing.configure(silences)
         self._storms.page_budget = page_budget
@@ -180,6 +195,8 @@ class Engine:
 
     def silence(self, silence: Silence, now: int) -> Changes:
         """Take over somebody's silence, for which there is room, or a known one with another end."""
+        own = self._ledger.own
+        silence = msgspec.structs.replace(silence, by=clean(silence.by, own), comment=clean(silence.comment, own))
         self._hushing.add(silence, now)
         self._closing.start_anew()
         self._closing.fire(WALL, now, now)
@@ -256,7 +273,7 @@ class Engine:
                 if match.clearing:
                     self._judging.clear(match, now)
                 elif (opened := self._judging.judge(match, name, source, now)) is not None:
-                    add_earlier(opened, match, step.matches, number)
+                    add_earlier(opened, match, step.matches, number, self._ledger.own)
                 due = soonest(name)
         forget()
 

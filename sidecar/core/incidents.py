@@ -13,6 +13,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from functools import lru_cache
+from itertools import zip_longest
 
 import msgspec
 
@@ -20,7 +21,9 @@ from sidecar.core.decisions import SuppressedReason
 from sidecar.core.levels import Level
 from sidecar.core.match import Match, line_digest
 from sidecar.core.notification import Kind
-from sidecar.core.redact import redact
+from sidecar.core.redact import redact, redact_count
+from sidecar.core.redact_base import Step
+from sidecar.core.redact_own import hide_more
 from sidecar.core.routing import Origin
 from sidecar.core.rule import EscalationPolicy, Grouping, Rule
 from sidecar.core.window import Run
@@ -36,6 +39,9 @@ MAX_SAMPLE_CHARACTERS = 2_000
 
 MAX_STACK_CHARACTERS = 8_000
 """Enough for the frames that matter; chat services cut far earlier, PagerDuty takes 512 KB in all."""
+
+MAX_SHOWN_CHARACTERS = MAX_SAMPLE_CHARACTERS + 1 + MAX_STACK_CHARACTERS
+"""A line with its stack trace."""
 
 MAX_CLEARING_CHARACTERS = 200
 """A clearing record's line within the reason for an end: chat services show little more in a field."""
@@ -185,6 +191,10 @@ class Incident(msgspec.Struct, kw_only=True):
     namespace: str | None = None
     trace_id: str | None
     samples: list[str]
+    hidden: list[int] = []
+    """How many places were redacted in each sample."""
+    own_hidden: dict[str, str] = {}
+    """Values of its groups in which the configuration's own patterns hid something, and what is shown of them."""
     links: tuple[tuple[str, str], ...] = ()
     labels: dict[str, str] = {}
     severity_map: dict[Level, str] = {}
@@ -197,7 +207,12 @@ class Incident(msgspec.Struct, kw_only=True):
     @property
     def fields(self) -> dict[str, str]:
         """What it is grouped by and the values, fit to be shown."""
-        return {name: clean(value) for name, value in zip(self.group_by, self.group, strict=True)}
+        return {name: self.shown(value) for name, value in zip(self.group_by, self.group, strict=True)}
+
+    @property
+    def redacted(self) -> int:
+        """How many places were redacted in its samples."""
+        return sum(self.hidden)
 
     @property
     def origin(self) -> Origin:
@@ -209,28 +224,64 @@ class Incident(msgspec.Struct, kw_only=True):
         """All groups whose matches join it."""
         return (self.group, *self.joined)
 
-    def add_sample(self, match: Match) -> None:
+    def shown(self, value: str) -> str:
+        """Return a value of one of its groups, fit to be shown."""
+        return self.own_hidden.get(value) or clean(value)
+
+    def hide_in_group(self, key: tuple[str, ...], own: Step | None) -> None:
+        """Remember what is shown of a group of its own, which is known by its values as they are."""
+        if own is not None:
+            self.own_hidden = self.own_hidden | {
+                value: text for value in key if (text := clean(value, own)) != clean(value)
+            }
+
+    def hide(self, own: Step) -> bool:
+        """Redact further what it holds. Return whether that changed anything."""
+        before = msgspec.msgpack.encode(self)
+        for key in self.groups:
+            self.hide_in_group(key, own)
+        for name in _TEXTS:
+            if text := getattr(self, name):
+                setattr(self, name, hide_more(text, own)[0][:MAX_TEXT_CHARACTERS])
+        self.folded = tuple(hide_more(title, own)[0] for title in self.folded)
+        more = [hide_more(sample, own) for sample in self.samples]
+        self.samples = [text[:MAX_SHOWN_CHARACTERS] for text, _ in more]
+        self.hidden = [sum(counts) for counts in zip_longest(self.hidden, (count for _, count in more), fillvalue=0)]
+        return msgspec.msgpack.encode(self) != before
+
+    def add_sample(self, match: Match, own: Step | None) -> None:
         """Keep a match's line, redacted and bounded, unless there are enough."""
         if len(self.samples) < MAX_SAMPLES:
-            self.samples.append(sample_text(match, with_stack=not self.samples))
+            text, hidden = sample_text(match, own, with_stack=not self.samples)
+            self.samples.append(text)
+            self.hidden.append(hidden)
 
-    def speak_of(self, match: Match) -> None:
+    def speak_of(self, match: Match, own: Step | None) -> None:
         """Let a match that is worse than all before say what it is about: nobody must wake to an earlier message."""
         record = match.sample
-        self.message = clean(record.message)
-        self.error_type = clean_name(record.error_type)
-        self.root_cause = clean_name(record.root_cause)
-        self.service = clean_name(record.service)
-        self.host = clean_name(record.host)
-        self.environment = clean_name(record.environment)
-        self.namespace = clean_name(record.namespace)
-        self.trace_id = clean_name(record.trace_id)
-        self.samples.insert(0, sample_text(match, with_stack=True))
-        del self.samples[MAX_SAMPLES:]
+        self.message = clean(record.message, own)
+        self.error_type = clean_name(record.error_type, own)
+        self.root_cause = clean_name(record.root_cause, own)
+        self.service = clean_name(record.service, own)
+        self.host = clean_name(record.host, own)
+        self.environment = clean_name(record.environment, own)
+        self.namespace = clean_name(record.namespace, own)
+        self.trace_id = clean_name(record.trace_id, own)
+        text, hidden = sample_text(match, own, with_stack=True)
+        self.samples.insert(0, text)
+        self.hidden.insert(0, hidden)
+        del self.samples[MAX_SAMPLES:], self.hidden[MAX_SAMPLES:]
 
 
-def incident_of(rule: Rule, group: tuple[str, ...], match: Match, run: Run, dedup: str, now: int) -> Incident:
-    """Return the incident that a match opens by completing a run."""
+_TEXTS = (
+    "message", "error_type", "root_cause", "service", "host", "environment", "namespace", "trace_id", "cleared_by",
+)  # fmt: skip
+
+
+def incident_of(
+    rule: Rule, group: tuple[str, ...], match: Match, run: Run, dedup: str, now: int, own: Step | None
+) -> Incident:
+    """Return the incident that a match opens by completing a run. `own`: what is redacted besides the usual."""
     record = match.sample
     incident = Incident(
         id=dedup.removeprefix(DEDUP_PREFIX),
@@ -253,54 +304,60 @@ def incident_of(rule: Rule, group: tuple[str, ...], match: Match, run: Run, dedu
         routing_key=rule.routing_key,
         renotify=None if rule.renotify is None else now + rule.renotify,
         escalation=None if rule.escalation is None else Escalation(policy=rule.escalation),
-        message=clean(record.message),
-        error_type=clean_name(record.error_type),
-        root_cause=clean_name(record.root_cause),
-        service=clean_name(record.service),
-        host=clean_name(record.host),
-        environment=clean_name(record.environment),
-        namespace=clean_name(record.namespace),
-        trace_id=clean_name(record.trace_id),
+        message=clean(record.message, own),
+        error_type=clean_name(record.error_type, own),
+        root_cause=clean_name(record.root_cause, own),
+        service=clean_name(record.service, own),
+        host=clean_name(record.host, own),
+        environment=clean_name(record.environment, own),
+        namespace=clean_name(record.namespace, own),
+        trace_id=clean_name(record.trace_id, own),
         samples=[],
         links=rule.links,
         labels=rule.labels,
         severity_map=rule.severity_map,
     )
-    incident.add_sample(match)
+    incident.hide_in_group(group, own)
+    incident.add_sample(match, own)
     return incident
 
 
-def sample_text(match: Match, *, with_stack: bool) -> str:
-    """Return a match's line for people: redacted before it is cut, so that no half of a secret survives."""
+def sample_text(match: Match, own: Step | None, *, with_stack: bool) -> tuple[str, int]:
+    """Return a match's line for people, and how many places in it were redacted.
+
+    It is redacted before it is cut, so that no half of a secret survives.
+    """
     record = match.sample
-    line = redact(record.line or record.message)[:MAX_SAMPLE_CHARACTERS]
+    line, hidden = redact_count(record.line or record.message, own)
+    line = line[:MAX_SAMPLE_CHARACTERS]
     if with_stack and record.stack and record.stack not in record.line:
-        line += "\n" + redact(record.stack)[:MAX_STACK_CHARACTERS]
-    return line
+        stack, more = redact_count(record.stack, own)
+        line, hidden = f"{line}\n{stack[:MAX_STACK_CHARACTERS]}", hidden + more
+    return line, hidden
 
 
-def clearing_text(match: Match) -> str:
+def clearing_text(match: Match, own: Step | None) -> str:
     """Return the line of a clearing record for people, on one line: redacted before it is cut, as samples are."""
     record = match.sample
-    line = " ".join(redact(record.line or record.message).split())
+    line = " ".join(redact(record.line or record.message, own).split())
     return line if len(line) <= MAX_CLEARING_CHARACTERS else line[: MAX_CLEARING_CHARACTERS - 1] + "…"
 
 
-def clean(text: str) -> str:
+def clean(text: str, own: Step | None = None) -> str:
     """Return a name or message fit to be kept in an incident: redacted and bounded."""
-    return _clean_again(text) if len(text) <= MAX_REPEATED_CHARACTERS else _clean(text)
+    return _clean_again(text, own) if len(text) <= MAX_REPEATED_CHARACTERS else _clean(text, own)
 
 
-def _clean(text: str) -> str:
-    return redact(text)[:MAX_TEXT_CHARACTERS]
+def _clean(text: str, own: Step | None) -> str:
+    return redact(text, own)[:MAX_TEXT_CHARACTERS]
 
 
 _clean_again = lru_cache(maxsize=1_024)(_clean)
 
 
-def clean_name(text: str | None) -> str | None:
+def clean_name(text: str | None, own: Step | None) -> str | None:
     """Return a name that may be missing as `clean` does."""
-    return None if text is None else clean(text)
+    return None if text is None else clean(text, own)
 
 
 def dedup_key(match: Match, source: str) -> str:

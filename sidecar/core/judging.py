@@ -74,6 +74,7 @@ class Judging:
         if host is None:
             return self._open(state, key, match, run, name, now)
         state.take_in(host.incident, key)
+        host.incident.hide_in_group(key, self._ledger.own)
         self._take_in(state, host, match, run, name, now)
         return None
 
@@ -86,7 +87,7 @@ class Judging:
                 said in (NONE, held) for group in incident.groups for said, held in zip(match.group, group, strict=True)
             )
             if agrees and match.time >= incident.last_seen:
-                incident.cleared_by = clearing_text(match)
+                incident.cleared_by = clearing_text(match, self._ledger.own)
                 self._closing.resolve(incident, ResolveReason.CLEARED, match.time, now)
 
     def _room_for(self, state: RuleState, key: GroupKey, now: int) -> GroupKey:
@@ -108,7 +109,7 @@ class Judging:
         return source, 0 if row is None else row.seq, followed
 
     def _open(self, state: RuleState, key: GroupKey, match: Match, run: Run, name: str, now: int) -> Incident:
-        incident = incident_of(state.rule, key, match, run, dedup_key(match, name), now)
+        incident = incident_of(state.rule, key, match, run, dedup_key(match, name), now, self._ledger.own)
         incident.source, incident.seq, incident.followed = self._newest(match, run, name)
         state.adopt(incident)
         self._ledger.incidents[incident.id] = incident
@@ -142,10 +143,10 @@ class Judging:
         if rose:
             self._skimming.forget()
             incident.level = level
-            incident.speak_of(match)
+            incident.speak_of(match, self._ledger.own)
             self._ledger.note(incident, Moment(at=now, what=What.ROSE, level=level))
         else:
-            incident.add_sample(match)
+            incident.add_sample(match, self._ledger.own)
         if incident.hush is not None:
             self._telling.younger(incident, time, now)
         if incident.told or incident.deferred:

@@ -15,6 +15,7 @@ import msgspec
 
 from sidecar.core.incidents import Incident
 from sidecar.core.notification import Kind
+from sidecar.core.redact_base import Step
 from sidecar.core.rule import Rule
 from sidecar.core.rulestate import RuleState
 from sidecar.core.state import Changes, GroupKey, GroupRow, Snapshot, SourceRow
@@ -35,6 +36,8 @@ class Ledger:
         self.sources = snapshot.sources
         self.row = snapshot.engine
         self.silences = snapshot.silences
+        self.own: Step | None = None
+        """Redacts what the configuration asks for besides the usual."""
         self.changes = Changes()
         """What happened since the last `collect`: facts and notifications are added here directly."""
         self._stored = snapshot

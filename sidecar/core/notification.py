@@ -81,6 +81,8 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     """Words for people, for example `no match for 11 minutes while the source kept logging`."""
     samples: tuple[str, ...] = ()
     """Up to five sample lines, the first with its stack trace."""
+    redacted: int = 0
+    """How many places in the samples were hidden."""
     folded: tuple[str, ...] = ()
     """Storm incidents: titles of some of the incidents folded into this one."""
     folded_count: int = 0

@@ -31,6 +31,9 @@ _GROUP = re.compile(r"\([^()]*\)")
 _OPTIONAL = re.compile(r"[A-Za-z](?:[?*]|\{)|\+")
 
 
+_SINGLE_BYTE = re.compile(r"(?<!\\)(?:\\\\)*\\C")
+
+
 class PatternError(ValueError):
     """A regular expression that RE2 does not take; the message is RE2's reason."""
 
@@ -65,6 +68,25 @@ def compile_regex(pattern: str) -> Callable[[str], bool]:
         # To see that a word is missing takes a hundredth of what RE2 takes to say so.
         return lambda text: word in text and search(_encoded(text)) is not None
     return lambda text: search(_encoded(text)) is not None
+
+
+def compile_replacing(pattern: str, by: bytes) -> Callable[[bytes], bytes]:
+    """Return a function that replaces in UTF-8 whatever RE2 finds of a pattern, but for places of no length.
+
+    Raises:
+        PatternError: RE2 does not take the pattern, it takes characters apart, or it is satisfied by nothing at all.
+    """
+    compiled = _compiled(pattern, capturing=False)
+    if _SINGLE_BYTE.search(pattern):
+        raise PatternError("`\\C` takes characters apart")
+    if compiled.search(b"") is not None:
+        raise PatternError("it matches the empty text, and so everywhere")
+
+    def replace(data: bytes) -> bytes:
+        replaced: bytes = compiled.sub(lambda found: by if found.group() else b"", data)
+        return replaced
+
+    return replace
 
 
 def word_of_regex(pattern: str) -> tuple[str, bool] | None:

@@ -98,8 +98,8 @@ class People:
 
         A resolved incident is one that was read back from the history.
         """
-        by = clean(word.by.strip()[:MAX_NAME_CHARACTERS]) if word.by.strip() else ""
-        note = clean(word.note)
+        by = clean(word.by.strip()[:MAX_NAME_CHARACTERS], self._ledger.own) if word.by.strip() else ""
+        note = clean(word.note, self._ledger.own)
         remark = REMARKS.get(word.act)
         if remark is not None:
             if note:

@@ -23,6 +23,7 @@ from sidecar.core.fields import as_text
 from sidecar.core.incidents import clean
 from sidecar.core.levels import Level, Scale, level_from_value
 from sidecar.core.records import Record
+from sidecar.core.redact_base import Step
 from sidecar.core.texts import rfc3339
 from sidecar.core.timestamps import TimeReader
 
@@ -45,8 +46,13 @@ class Part(msgspec.Struct, frozen=True):
     """The key, with dots where it is nested; or what else."""
 
 
-def parts_of(record: Record, options: DecodeOptions, *, timed: bool, defaulted: bool, arrival: int) -> list[Part]:
-    """Return all parts that a record has. `timed`, `defaulted`: it says its time; its level is the input's default."""
+def parts_of(
+    record: Record, options: DecodeOptions, own: Step | None, *, timed: bool, defaulted: bool, arrival: int
+) -> list[Part]:
+    """Return all parts that a record has. `own`: what is redacted besides the usual.
+
+    `timed`, `defaulted`: it says its time; its level is the input's default.
+    """
     fields = dict(record.fields)
     plan = plan_with_level(fields, options.level_key)
     times = TimeReader(options.timezone)
@@ -67,11 +73,11 @@ def parts_of(record: Record, options: DecodeOptions, *, timed: bool, defaulted: 
     for name, value, candidates, limit in texts:
         if value:
             key = next((key for key in candidates if text_of(_at(fields, key), limit) == value), None)
-            found.append(Part(name, clean(value), TEXT if key is None else _name(key)))
+            found.append(Part(name, clean(value, own), TEXT if key is None else _name(key)))
     if record.error_type:
-        found.append(Part("error_type", clean(record.error_type), _type_origin(record, fields, plan)))
+        found.append(Part("error_type", clean(record.error_type, own), _type_origin(record, fields, plan)))
     if record.root_cause:
-        found.append(Part("root_cause", clean(record.root_cause), TRACE))
+        found.append(Part("root_cause", clean(record.root_cause, own), TRACE))
     if record.stack:
         lines = record.stack.count("\n") + 1
         found.append(Part("stack", f"{lines} lines", _stack_origin(record.stack, fields, plan)))

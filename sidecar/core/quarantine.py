@@ -21,7 +21,7 @@ import msgspec
 
 from sidecar.core.decode.base import MAX_SAMPLE_BYTES
 from sidecar.core.redact import redact
-from sidecar.core.redact_base import MARK
+from sidecar.core.redact_base import MARK, Step
 from sidecar.core.redact_keys import Secrecy, secrecy_of
 
 RAGGED = 256
@@ -55,6 +55,7 @@ class Quarantine:
         """Begin with what the store has kept, the oldest first. At most `most` are kept."""
         self._records = deque(records, most)
         self._last = self._records[-1].id if self._records else 0
+        self._own: Step | None = None
 
     def __len__(self) -> int:
         return len(self._records)
@@ -69,15 +70,16 @@ class Quarantine:
         """Records up to this id are not kept any more."""
         return self._last - self.most
 
-    def resize(self, most: int) -> None:
-        """Keep another number of records from now on."""
+    def configure(self, most: int, own: Step | None = None) -> None:
+        """From now on keep another number of records. `own`: what is redacted besides the usual."""
         self._records = deque(self._records, most)
+        self._own = own
 
     def add(self, name: str, source: str, arrival: int, samples: Sequence[tuple[str, bytes]]) -> list[RejectedRecord]:
         """Keep the samples of one batch of an input, or as many as there is room for at all. Return what is new."""
         shown = source.encode("utf-8", "replace").decode()[:MAX_SOURCE]
         added = [
-            RejectedRecord(self._last + number, arrival, name, shown, str(reason), sample_of(data))
+            RejectedRecord(self._last + number, arrival, name, shown, str(reason), sample_of(data, self._own))
             for number, (reason, data) in enumerate(samples[max(0, len(samples) - self.most) :], 1)
         ]
         self._last += len(added)
@@ -94,9 +96,9 @@ class Quarantine:
         return list(islice(found, limit))
 
 
-def sample_of(data: bytes) -> str:
+def sample_of(data: bytes, own: Step | None = None) -> str:
     """Return what may be shown of a rejected record, given its first bytes."""
-    text = redact(data.decode("utf-8", "replace"))
+    text = redact(data.decode("utf-8", "replace"), own)
     if len(data) >= MAX_SAMPLE_BYTES:
         text = text[:-RAGGED]
     return _hide_behind_names(text)[:MAX_SAMPLE_BYTES]

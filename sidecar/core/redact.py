@@ -19,7 +19,7 @@ from sidecar.core.redact_addresses import (
     hide_url_credentials,
     hide_user_options,
 )
-from sidecar.core.redact_base import MARK, Step, compile_pattern, replacing
+from sidecar.core.redact_base import MARK, PERCENT, Step, compile_pattern, replacing
 from sidecar.core.redact_cards import hide_cards
 from sidecar.core.redact_names import hide_values
 from sidecar.core.redact_tokens import hide_bearers, hide_private_keys, hide_tokens
@@ -29,16 +29,22 @@ MAX_ROUNDS = 6
 that was made to need more from taking more than linear time."""
 
 
-def redact(text: str) -> str:
-    """Return the text with secrets and personal data replaced, and without terminal colours, which split them up."""
-    return redact_count(text)[0]
+def redact(text: str, own: Step | None = None) -> str:
+    """Return the text with secrets and personal data replaced, and without terminal colours, which split them up.
+
+    `own` hides what the configuration asks for, too; see `redact_own`.
+    """
+    return redact_count(text, own)[0]
 
 
-def redact_count(text: str) -> tuple[str, int]:
-    """Return the redacted text, and how many places in it were replaced."""
+def redact_count(text: str, own: Step | None = None) -> tuple[str, int]:
+    """Return the redacted text as `redact` does, and how many places in it were replaced."""
     original = data = text.encode("utf-8", "surrogatepass")
     for _ in range(MAX_ROUNDS):
         before = data
+        data = _without_colours(data)
+        if own is not None:
+            data = own(data)  # first, while the text is as its author knows it
         for step in _STEPS:
             data = step(data)
         if data == before:
@@ -46,10 +52,18 @@ def redact_count(text: str) -> tuple[str, int]:
     return data.decode("utf-8", "surrogatepass"), max(0, data.count(MARK) - original.count(MARK))
 
 
-_COLOUR = compile_pattern(rb"(?:\x1b|\\+(?:u001[bB]|x1[bB]|033|e))\[[0-9;?]*[A-Za-z]|\x1b")
+_ESCAPE_CHARACTER = (
+    rb"(?:\x1b|" + PERCENT + rb"1[bB]|(?:\\|" + PERCENT + rb"5[cC])+(?:u001[bB]|x1[bB]|033|e))"  # as it is, or escaped
+)
+_without_colours: Step = replacing(
+    compile_pattern(
+        _ESCAPE_CHARACTER
+        + rb"(?:\[|" + PERCENT + rb"5[bB])(?:[0-9;?]|" + PERCENT + rb"3[bBfF])*[A-Za-z]|\x1b"
+    ),
+    lambda _: b"",
+)  # fmt: skip
 
 _STEPS: tuple[Step, ...] = (
-    replacing(_COLOUR, lambda _: b""),
     hide_private_keys,
     hide_url_credentials,
     hide_connection_credentials,

@@ -15,7 +15,7 @@ _URL = compile_pattern(
     rb"(?:[^\s/?#\"'<>]+"  # up to the last `@` before the path; or a password with a slash, which no port starts
     rb"|[^\s/\"'<>@0-9][^\s\"'<>@]*|[0-9]+[^\s/\"'<>@0-9][^\s\"'<>@]*)@"
     rb"|((?:\\*/){2})[^\s/?#@:\"'<>\[]{16,}:?@"  # a token instead of user and password
-    rb"|(%3A%2F%2F[^\s%/:@\"'&]*(?:%3A|:))[^\s/\"'&]+?(%40|@)",
+    rb"|(%(?:25){0,3}3A%(?:25){0,3}2F%(?:25){0,3}2F[^\s%/:@\"'&]*(?:%(?:25){0,3}3A|:))[^\s/\"'&]+?(%(?:25){0,3}40|@)",
     ignore_case=True,
 )
 _RANDOM_USER = re.compile(rb"(?=.*[0-9])(?=.*[A-Za-z])[\w.~-]{16,}")

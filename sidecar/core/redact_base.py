@@ -15,11 +15,24 @@ MARK = b"[redacted]"
 Step = Callable[[bytes], bytes]
 """Replaces one kind of secret."""
 
-ENCODED = rb"%[0-9A-Fa-f]{2}"
+PERCENT = rb"%(?:25){0,3}"
+"""What begins a percent-encoded character, also where it was encoded again."""
+
+ENCODED = PERCENT + rb"[0-9A-Fa-f]{2}"
 """A percent-encoded character."""
 
-ESCAPE = rb"\\+(?:[nrtbf]|u00[0-7][0-9A-Fa-f])"
+ESCAPE = rb"(?:\\|" + PERCENT + rb"5[Cc])+(?:[nrtbf]|u[0-9A-Fa-f]{4})"
 """A character escaped in JSON, at any depth of JSON within JSON."""
+
+OTHER_QUOTE = (
+    rb"(?:\\{0,15}|(?:"
+    + PERCENT
+    + rb"5[Cc]){0,15})(?:"
+    + PERCENT
+    + rb"2[27]|&(?:amp;){0,3}(?:quot|apos|#34|#39|#x2[27]);)"
+    rb"|\\{1,8}u0022"
+)
+"""A quote that is percent-encoded, escaped for HTML or by its number, with what escaped it before."""
 
 
 def compile_pattern(pattern: bytes, *, ignore_case: bool = False) -> re2._Regexp:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from sidecar.core.redact_base import MARK, compile_pattern
+from sidecar.core.redact_base import MARK, OTHER_QUOTE, compile_pattern
 from sidecar.core.redact_keys import Secrecy, secrecy_of
 from sidecar.core.redact_values import Form, begins_quoted, value_span
 
@@ -20,26 +20,32 @@ _HINT = (
 """What every name with a secret value has in it."""
 _NAME = rb"([a-z0-9_.-]*" + _HINT + rb"[a-z0-9_.-]*)"
 _OPEN = rb"(?:@?[bruf]{0,2}\\{0,15}[\"'`])"
-_CLOSE = rb"(?:\\{0,15}[\"'`]|\]|\(\)|%(?:25){0,3}(?:5d|22|27)|&quot;|&#34;|\\{1,8}u0022)"
+_CLOSE = rb"(?:\\{0,15}[\"'`]|\]|\(\)|%(?:25){0,3}5d|" + OTHER_QUOTE + rb")"
 _GAP = rb"[ \t]{0,64}"
-_IS = _CLOSE + rb"{0,2}" + _GAP + rb"(?:=>|=|:)" + _GAP
+_ENCODED_GAP = rb"(?:\+|%(?:25){0,3}(?:20|09)){0,8}"
+_ANY_GAP = rb"(?:" + _GAP + rb"|" + _ENCODED_GAP + rb")"
+_IS = _CLOSE + rb"{0,2}" + _ANY_GAP + rb"(?:=>|=|:|%(?:25){0,3}3[ad])" + _ANY_GAP
+_QUOTE = rb"(?:" + _OPEN + rb"|" + OTHER_QUOTE + rb")"
+"""One that opens what a pair names, or its value, in any writing."""
 _ASSIGNMENT = compile_pattern(
     # 1: a pair that names its parts
-    rb"(?:name|key|field|header|variable|id)" + _IS + _OPEN + rb"?" + _NAME + _CLOSE + rb"{0,2}[,;]?"
-    rb"(?:\s|\\{1,8}[nrt]){0,40}" + _OPEN + rb"?(?:value|val)" + _IS +
+    rb"(?:name|key|field|header|variable|id)" + _IS + _QUOTE + rb"?" + _NAME + _CLOSE + rb"{0,2}"
+    rb"(?:[,;]|%(?:25){0,3}2c)?(?:(?:\s|\\{1,8}[nrt]){0,40}|" + _ENCODED_GAP + rb")" + _QUOTE + rb"?(?:value|val)"
+    + _IS +
     # 2, 3, 4, 5: a name and its separator, which may be encoded, or the bracket of a call
     rb"|(?:%(?:25){0,3}[0-9a-f]{2})?" + _NAME + _CLOSE + rb"{0,4}" + _GAP
-    + rb"(?:(=>|->|:=|[!~?]?={1,3}|:|\xef\xbc[\x9a\x9d])|(%(?:25){0,3}3[ad]|&#61;|&#x3d;)|(\())" + _GAP +
+    + rb"(?:(=>|->|:=|[!~?]?={1,3}|:|\xef\xbc[\x9a\x9d])|(%(?:25){0,3}3[ad]" + _ENCODED_GAP + rb"|&#61;|&#x3d;)|(\())"
+    + _GAP +
     # 6: words that a quoted value follows
     rb"|\b(password|passwd|passphrase|identified[ \t]+by)[ \t]+(?:(?:is|was|like|in[ \t]*\()[ \t]*)?"
     # 7: an option of a command
-    rb"|--" + _NAME + rb"(?:[ \t]+|[\"'],[ \t]*)"
+    rb"|--" + _NAME + rb"(?:[ \t]+|\\{0,15}[\"'],[ \t]*)"
     # 8, 9, 10: an attribute of an XML element, its text, the text of one that has the name as an attribute
     rb"|<" + _NAME + rb"[ \t]+val(?:ue)?[ \t]*=[ \t]*"
     rb"|<(?:[a-z0-9_.-]{1,64}:)?" + _NAME + rb"(?:[ \t][^<>]{0,200})?>"
     rb"|<[a-z0-9_.:-]{1,64}[ \t](?:[^<>]{0,100}[ \t])?(?:name|key|id)=[\"']" + _NAME + rb"[\"'][ \t]*>"
     # 11, 12: a pair in a list of headers, and any other pair
-    rb"|((?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]+)[\"'][ \t]*,[ \t]*"
+    rb"|((?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]+)\\{0,15}[\"'][ \t]*,[ \t]*"
     rb"|\([bu]?[\"']" + _NAME + rb"[\"'],[ \t]*",
     ignore_case=True,
 )  # fmt: skip

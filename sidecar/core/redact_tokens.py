@@ -8,11 +8,11 @@ import re
 
 import re2
 
-from sidecar.core.redact_base import ENCODED, ESCAPE, MARK, Step, compile_pattern, replacing
+from sidecar.core.redact_base import ENCODED, ESCAPE, MARK, PERCENT, Step, compile_pattern, replacing
 
-_SPACE = rb"(?:[ +]|%20)"
+_SPACE = rb"(?:[ +]|" + PERCENT + rb"20)"
 _KIND = rb"(?:[A-Z0-9]+" + _SPACE + rb"){0,4}PRIVATE" + _SPACE + rb"KEY(?:" + _SPACE + rb"BLOCK)?"
-_BREAK = rb"(?:\s|\\+[rn]|%0[AD])"
+_BREAK = rb"(?:\s|\\+[rn]|" + PERCENT + rb"0[AD])"
 _BODY = rb"(?:[A-Za-z0-9+/=\s\\:,.%()]|-[A-Za-z0-9])"  # of one key: it stops where another begins
 _PEM = compile_pattern(
     rb"-----BEGIN" + _SPACE + _KIND + rb"-----"
@@ -40,7 +40,7 @@ _TOKENS = compile_pattern(
     rb"|(?:"
     + b"|".join(
         (
-            rb"eyJ[\w-]{6,}(?:(?:\.|%2[Ee])[\w-]*){1,4}",  # JWT, also cut off
+            rb"eyJ[\w-]{6,}(?:(?:\.|%(?:25){0,3}2[Ee])[\w-]*){1,4}",  # JWT, also cut off
             rb"xox[a-z](?:\.xox[a-z])?-[A-Za-z0-9-]{8,}|xapp-[A-Za-z0-9-]{8,}",  # Slack
             rb"gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}|gl(?:pat|dt|rt|ptt)-[\w-]{16,}",  # GitHub, GitLab
             rb"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?:[\s:,;/|]{1,3}[A-Za-z0-9/+]{40}\b)?",  # AWS and its secret
@@ -74,7 +74,7 @@ def _hide_token(match: re2._Match) -> bytes:
 
 
 _BEARER = compile_pattern(
-    rb"((?:\b|" + ESCAPE + rb")(bearer|basic)(?:[ \t]|%20|\+)+)([\w.~+/%-]{6,}={0,2})", ignore_case=True
+    rb"((?:\b|" + ESCAPE + rb")(bearer|basic)(?:[ \t]|%(?:25){0,3}20|\+)+)([\w.~+/%-]{6,}={0,2})", ignore_case=True
 )
 
 

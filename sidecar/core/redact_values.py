@@ -9,6 +9,7 @@ import re
 
 import msgspec
 
+from sidecar.core.redact_base import OTHER_QUOTE
 from sidecar.core.redact_keys import Secrecy
 
 MAX_LITERAL = 64
@@ -24,8 +25,8 @@ _BEFORE_TEXT = re.compile(rb"\s{0,64}(?:<!\[CDATA\[)?")
 _TAG = re.compile(rb"<(?:b|i|u|p|em|strong|span|code|td|pre|tt|font)(?: [^<>]{0,64})?>(?=[^\s<])", re.IGNORECASE)
 _IN_ANGLES = re.compile(rb"<([^\s<>/\"'][^\s<>\"']{0,255})>")
 _QUOTE_OR_LINE = re.compile(rb"[\"'`\n]")
-_OTHER_QUOTES = re.compile(rb"%(?:25){0,3}2[27]|&quot;|&#34;|\\{1,8}u0022", re.IGNORECASE)
-_OTHER_QUOTE_OR_LINE = re.compile(rb"%(?:25){0,3}2[27]|&quot;|&#34;|\\{1,8}u0022|[\n\"]", re.IGNORECASE)
+_OTHER_QUOTES = re.compile(OTHER_QUOTE, re.IGNORECASE)
+_OTHER_QUOTE_OR_LINE = re.compile(OTHER_QUOTE + rb"|[\n\"]", re.IGNORECASE)
 _BRACKET_OR_LINE = re.compile(rb"[\[\]{}\n]")
 _BARE_END = re.compile(
     rb"[\s\"'<>`]"
@@ -33,6 +34,7 @@ _BARE_END = re.compile(
     rb"|[,;&|](?=\s|$|[\"'\[{(\\]|(?:[\w.\-\[\]]|%5[BbDd]){1,64}[ \t]?(?:[=:]|%3[AaDd]))"
 )
 _ENCODED_END = re.compile(rb"[\s\"'<>&]|%(?:25){0,3}(?:2[267Cc]|7[Dd]|0[AaDd])")
+_ENCODED_QUOTE_OR_END = re.compile(rb"[\s\"'<>&]|(?:%(?:25){0,3}5[Cc]){0,15}%(?:25){0,3}2[27]|%(?:25){0,3}0[AaDd]")
 _BRACKETS = re.compile(rb"(?:map|&)?[\[{]")
 _NEXT_HEADER = rb"\n|(?:\\{1,8}r)?\\{1,8}n(?=[A-Za-z-]{1,64}:|[\\\"']|$)"  # also within JSON, before another header
 _HEADER_END = re.compile(_NEXT_HEADER)
@@ -126,7 +128,7 @@ def _encoded_span(data: bytes, start: int, *, encoded: bool) -> tuple[int, int]:
     quote = _OTHER_QUOTES.match(data, start)
     if quote is None:
         return start, _first(_ENCODED_END, data, start)
-    return quote.end(), _first(_ENCODED_END if encoded else _OTHER_QUOTE_OR_LINE, data, quote.end())
+    return quote.end(), _first(_ENCODED_QUOTE_OR_END if encoded else _OTHER_QUOTE_OR_LINE, data, quote.end())
 
 
 def _doubled_end(data: bytes, opening: re.Match[bytes]) -> int:

@@ -13,14 +13,18 @@ from itertools import islice
 
 from sidecar.core.incidents import MAX_SAMPLES, Incident
 from sidecar.core.match import Match
+from sidecar.core.redact_base import Step
 
 MAX_LOOKED_BACK = 1_000
 """Matches of a batch: about as many as a block of 256 KiB holds. An incident that is opened further behind, as in a
 request with a million matches, shows its last one alone; each look back over more would cost as much as all judging."""
 
 
-def add_earlier(incident: Incident, match: Match, batch: Collection[Match], number: int) -> None:
-    """Add the lines of the latest matches of the incident's run before `match`, which is the batch's `number`th."""
+def add_earlier(incident: Incident, match: Match, batch: Collection[Match], number: int, own: Step | None) -> None:
+    """Add the lines of the latest matches of the incident's run before `match`, which is the batch's `number`th.
+
+    `own`: what is redacted besides the usual.
+    """
     if incident.threshold is None or incident.folded_into is not None or number > MAX_LOOKED_BACK:
         return
     kept = deque(
@@ -35,4 +39,4 @@ def add_earlier(incident: Incident, match: Match, batch: Collection[Match], numb
         maxlen=min(MAX_SAMPLES, incident.threshold) - 1,
     )
     for earlier in reversed(kept):
-        incident.add_sample(earlier)
+        incident.add_sample(earlier, own)

@@ -23,6 +23,7 @@ from sidecar.core.decisions import DiscardReason
 from sidecar.core.incidents import Incident
 from sidecar.core.match import Match
 from sidecar.core.notification import Action, Notification
+from sidecar.core.redact_base import Step as Redaction
 from sidecar.core.routing import Routing
 from sidecar.core.rule import Rule
 from sidecar.core.silences import Silence
@@ -82,11 +83,13 @@ class Simulation:
         *,
         page_budget: int,
         silences: Iterable[Silence] = (),
+        own: Redaction | None = None,
         external_url: str | None = None,
         texts: bool = False,
     ) -> None:
-        """`texts`: keep what every notification says."""
+        """`own`: what is redacted besides the usual. `texts`: keep what every notification says."""
         self.rules = tuple(rules)
+        self.own = own
         self.engine = Engine()
         self.incidents: dict[str, Simulated] = {}
         """By id, in the order in which they opened."""
@@ -129,7 +132,7 @@ class Simulation:
             self.began = self.now = time
             self._next_tick = _second_after(time)
             self._note(
-                self.engine.reconfigure(self.rules, self._routing, self._page_budget, time, self._silences),
+                self.engine.reconfigure(self.rules, self._routing, self._page_budget, time, self._silences, self.own),
             )
             return
         while (tick := self._due()) is not None and tick <= time:

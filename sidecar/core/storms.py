@@ -146,6 +146,8 @@ def storm_of(incident: Incident, rule: Rule, time: int, now: int) -> Incident:
         root_cause=None,
         trace_id=None,
         samples=list(incident.samples),
+        hidden=list(incident.hidden),
+        own_hidden={},
     )
 
 

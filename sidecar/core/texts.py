@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from sidecar.core.incidents import MAX_FOLDED_TITLES, Incident, ResolveReason, State, clean
+from sidecar.core.incidents import MAX_FOLDED_TITLES, Incident, ResolveReason, State
 from sidecar.core.notification import Action, Kind, Link, Notification
 from sidecar.core.records import NONE
 from sidecar.core.rule import ByLikeness, ByTime
@@ -90,6 +90,7 @@ def compose(
         resolved_at=incident.resolved_at,
         resolve_reason=reason_text(incident),
         samples=tuple(incident.samples),
+        redacted=incident.redacted,
         folded=incident.folded[:MAX_FOLDED_TITLES],
         folded_count=incident.count if incident.kind is Kind.STORM else 0,
         notes=notes,
@@ -173,7 +174,7 @@ def grouping_text(incident: Incident) -> str | None:
 def group_text(incident: Incident, group: tuple[str, ...]) -> str:
     """Name one of an incident's groups: by its template, else by all its values."""
     shown = group[-1:] if isinstance(incident.grouping, ByLikeness) else group
-    return ", ".join(clean(value) for value in shown)[:MAX_GROUP_CHARACTERS]
+    return ", ".join(incident.shown(value) for value in shown)[:MAX_GROUP_CHARACTERS]
 
 
 def soon_text(incident: Incident, within: int) -> str:
@@ -190,7 +191,7 @@ def _services(incident: Incident) -> list[str]:
     if "service" not in incident.group_by:
         return []
     place = incident.group_by.index("service")
-    return [clean(service) for service in dict.fromkeys(group[place] for group in incident.groups)]
+    return [incident.shown(service) for service in dict.fromkeys(group[place] for group in incident.groups)]
 
 
 def plural(count: int, noun: str) -> str:

@@ -62,6 +62,7 @@ def simulation_of(config: Config, *, texts: bool = False) -> Simulation:
         ruleset.routing,
         page_budget=ruleset.page_budget,
         silences=ruleset.silences,
+        own=ruleset.own,
         external_url=config.external_url,
         texts=texts,
     )

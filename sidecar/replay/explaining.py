@@ -23,6 +23,7 @@ from sidecar.core.match import Match
 from sidecar.core.matching import Matcher, Mismatch, failing_fields, why_not
 from sidecar.core.provenance import Part, parts_of
 from sidecar.core.records import NONE, Record
+from sidecar.core.redact_base import Step
 from sidecar.core.rule import Rule
 from sidecar.core.simulation import Simulation
 from sidecar.core.texts import plural, rfc3339, span_text
@@ -139,7 +140,9 @@ def _explain(
     return Explanation(
         framed=framed,
         time=rfc3339(record.time),
-        decoded=parts_of(record, options, timed=picked.timed, defaulted=picked.defaulted, arrival=log.modified),
+        decoded=parts_of(
+            record, options, simulation.own, timed=picked.timed, defaulted=picked.defaulted, arrival=log.modified
+        ),
         rules=_judged(config.rules, simulation, series.source, picked.decoded),
     )
 
@@ -173,16 +176,16 @@ def _judged(rules: Sequence[Rule], simulation: Simulation, source: str, decoded:
         judged += [
             _matched(rule, match, simulation, open_before.get((rule.name, match.group)), why, events_before)
             for match in mine
-        ] or [_unmatched(rule, record)]
+        ] or [_unmatched(rule, record, simulation.own)]
     return judged
 
 
-def _unmatched(rule: Rule, record: Record) -> Judged:
+def _unmatched(rule: Rule, record: Record, own: Step | None) -> Judged:
     why = why_not(rule, record)
     assert why is not None
     names = {"level": ("level",), "error_type": ("error_type",)}.get(why.part.value) or failing_fields(rule, record)
     held = [(name, lookup_text(record, name)) for name in names]
-    found = ", ".join(f"{name} is {NONE if value is None else clean(value)}" for name, value in held)
+    found = ", ".join(f"{name} is {NONE if value is None else clean(value, own)}" for name, value in held)
     expected = why.wanted if why.part is Mismatch.CONDITION else f"{why.part.value} {why.wanted}"
     return Judged(
         rule=rule.name,
@@ -232,7 +235,7 @@ def _matched(
         rule=rule.name,
         matched=not match.clearing,
         clears=match.clearing,
-        group={name: clean(value) for name, value in zip(rule.group_by, match.group, strict=True)},
+        group={name: clean(value, simulation.own) for name, value in zip(rule.group_by, match.group, strict=True)},
         count=rule.threshold if opened is not None and rule.threshold is not None else counted,
         threshold=rule.threshold,
         window_seconds=None if rule.window is None else rule.window / SECOND,

@@ -12,12 +12,16 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import stat
 from importlib.resources import files
 from pathlib import Path
 
 SCHEMA_VERSION = 4
 """`PRAGMA user_version` of the schema in `schema.sql`. `migrations/N.sql` makes version N of a database of the one
 before it."""
+
+OTHERS = 0o077
+"""Permission bits for group and others."""
 
 BUSY_SECONDS = 5
 """Somebody may look into the database with a tool of their own; wait that long for them."""
@@ -47,13 +51,22 @@ class StateError(Exception):
 
 
 class Lock:
-    """Exclusive use of a state directory."""
+    """Exclusive use of a state directory. `state_mode`: its permission bits."""
 
-    def __init__(self, state_dir: Path) -> None:
-        """Take the lock. Raises `StateError` if another daemon has it or the directory cannot be used."""
+    def __init__(self, state_dir: Path, *, private: bool = False) -> None:
+        """Take the lock. Raises `StateError` if another daemon has it or the directory cannot be used.
+
+        `private`: one that is open to others cannot.
+        """
         try:
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._fd = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self.state_mode = stat.S_IMODE(state_dir.stat().st_mode)
+            if private and self.state_mode & OTHERS:
+                raise StateError(
+                    f"state_dir {state_dir} is open to other users (mode {self.state_mode:04o}), which "
+                    "`strict_permissions` forbids: make it 0700, or name a directory below it, which will be created so"
+                )
+            self._fd = _open_private(state_dir / "lock")
         except (FileExistsError, NotADirectoryError):
             raise StateError(f"state_dir {state_dir} cannot be used: not a directory") from None
         except OSError as error:
@@ -80,13 +93,21 @@ def connect(path: Path | None) -> sqlite3.Connection:
             raise sqlite3.DatabaseError("the file is empty")
         return _open_existing(path)
     # SQLite would create it readable to others; it can hold a PagerDuty key.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    os.close(_open_private(path))
     try:
         return _open(path, exclusive=False)
     except BaseException:
         if path.stat().st_size == 0:
             path.unlink()
         raise
+
+
+def _open_private(path: Path) -> int:
+    """Open a file, which is made if need be, and is its owner's alone whatever the umask."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with contextlib.suppress(OSError):  # somebody else's, or on a file system without permissions
+        os.fchmod(fd, 0o600)
+    return fd
 
 
 def is_corruption(error: sqlite3.Error) -> bool:

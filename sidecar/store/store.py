@@ -70,10 +70,15 @@ Submission = tuple[list[Statement], asyncio.Future[None]]
 class Store:
     """The daemon's state."""
 
-    def __init__(self, state_dir: Path | None, clock: Callable[[], int]) -> None:
-        """Lock the directory and open the database. Raises `StateError` or `sqlite3.Error`. None: in memory."""
+    def __init__(self, state_dir: Path | None, clock: Callable[[], int], *, private: bool = False) -> None:
+        """Lock the directory and open the database. Raises `StateError` or `sqlite3.Error`. None: in memory.
+
+        `private`: refuse a directory that is open to others.
+        """
         self._clock = clock
-        self._lock = Lock(state_dir) if state_dir is not None else None
+        self._lock = Lock(state_dir, private=private) if state_dir is not None else None
+        self.state_mode = self._lock.state_mode if self._lock is not None else 0
+        """Permission bits of the directory."""
         self.set_aside: Path | None = None
         """Where a corrupt database was moved at this start."""
         self._path = state_dir / DATABASE_NAME if state_dir is not None else None

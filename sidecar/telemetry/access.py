@@ -4,6 +4,8 @@ Invariants
 - With a token configured nobody gets in without it. It is compared in constant time.
 - With none, only a listener bound to loopback answers, and only under a name of this machine: a web page whose host
   name was made to point at 127.0.0.1 must not read logs through somebody's browser.
+- Nothing changes at the word of a web page from elsewhere, which a browser sends with whatever lets it in: what it says
+  of where a request comes from must be this listener's own address (Origin: RFC 6454; Sec-Fetch-Site: Fetch Metadata).
 - A browser's password opens what can be read only: with it a browser answers also for web pages that trick it.
 """
 
@@ -38,6 +40,11 @@ class Access:
 
     def admit(self, request: web.Request, *, password: bool = False) -> None:
         """Let a request pass or raise `RefusedError`. `password`: the token may also be that of HTTP Basic."""
+        self._authorise(request, password=password)
+        if request.method not in ("GET", "HEAD") and _is_from_elsewhere(request):
+            raise RefusedError(403, "a web page of another origin may change nothing here")
+
+    def _authorise(self, request: web.Request, *, password: bool) -> None:
         if self._token is None:
             if not self._local:
                 raise RefusedError(401, "no token is configured, and the listener is not bound to loopback")
@@ -61,6 +68,15 @@ def _password(given: str) -> bytes:
         return base64.b64decode(given.strip(), validate=True).partition(b":")[2]
     except (binascii.Error, ValueError):
         return b""
+
+
+def _is_from_elsewhere(request: web.Request) -> bool:
+    """Whether a browser says that a page of another origin sends this; others than browsers say nothing."""
+    if request.headers.get("Sec-Fetch-Site", "").strip().lower() == "cross-site":
+        return True
+    host = request.headers.get("Host", "").strip().lower()
+    origins = request.headers.getall("Origin", [])
+    return any(origin.strip().lower() not in (f"http://{host}", f"https://{host}") for origin in origins)
 
 
 def _is_local_name(host: str) -> bool:

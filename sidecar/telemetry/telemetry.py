@@ -115,6 +115,12 @@ class Telemetry:
             "luminalog_admin_connections_cut", "Connections that made way for newer ones", registry=r
         )
         self.matches = Counter("luminalog_rule_matches", "Records that matched", ["rule", "level"], registry=r)
+        self.conditions = Counter(
+            "luminalog_rule_condition_seconds",
+            "Time that conditions with regular expressions took",
+            ["rule"],
+            registry=r,
+        )
         self.opened = Counter("luminalog_incidents_opened", "Incidents opened", ["rule", "level", "kind"], registry=r)
         self.notifications = Counter(
             "luminalog_notifications", "Notifications settled", ["channel", "action", "outcome"], registry=r
@@ -231,6 +237,8 @@ class Telemetry:
                 self.records.labels(event.input).inc(event.records)
             case events.Matched():
                 self.matches.labels(event.rule, event.level.label).inc(event.matches)
+            case events.ConditionsTimed():
+                self.conditions.labels(event.rule).inc(event.seconds)
             case events.Rejected():
                 self.rejected.labels(event.input, event.reason).inc(event.records)
             case events.LinesTruncated():

@@ -344,6 +344,21 @@ def test_a_file_with_a_secret_that_others_may_read_is_reported(load_text: LoadTe
     assert (loaded.config is None) is strict
 
 
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("rules", [["r.yaml"], ["*.yaml"]])
+def test_a_rules_file_with_a_key_that_others_may_read_is_reported_too(
+    load_text: LoadText, tmp_path: Path, rules: list[str], *, strict: bool
+) -> None:
+    (tmp_path / "r.yaml").write_text(f"ruleName: A\npagerDutyKey: {KEY}\nchannels: [pagerduty]\n")
+    (tmp_path / "r.yaml").chmod(0o604)
+    loaded = load_text(f"strict_permissions: {strict}\nrules_files: {rules}\n", mode=0o600)
+    (found,) = [problem for problem in loaded.problems if "0604" in problem.message]
+    assert found.severity is (Severity.ERROR if strict else Severity.WARNING)
+    assert found.file.endswith("r.yaml")
+    assert KEY not in str(found)
+    assert (loaded.config is None) is strict
+
+
 @pytest.mark.parametrize(
     ("text", "mode"),
     [

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from itertools import count
+
 import pytest
 import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.core.conditions import All, Any, Compare, Condition, Equals, Exists, Glob, Not, Regex
+from sidecar.core.decode.base import Decoded
 from sidecar.core.levels import Level
 from sidecar.core.matching import (
     MAX_CACHED,
@@ -442,3 +447,58 @@ def test_long_values_that_differ_stay_different(one: str, two: str) -> None:
 
 def test_a_long_value_with_a_lone_surrogate_is_grouped() -> None:
     assert len(group_of(rule(group_by=("f",)), record(f="\ud800" * 300))[0]) == MAX_GROUP_VALUE
+
+
+def ticking(step: int) -> Callable[[], int]:
+    ticks = count(0, step)
+    return lambda: next(ticks)
+
+
+REGEX = Regex("message", "x+")
+
+
+@pytest.mark.parametrize(
+    ("condition", "timed"),
+    [
+        (REGEX, True),
+        (All((Exists("message"), REGEX)), True),
+        (Any((Not(REGEX), Exists("a"))), True),
+        (None, False),
+        (Glob("message", "x*"), False),
+        (All((Exists("a"), Not(Equals("b", 1)))), False),
+    ],
+)
+def test_only_conditions_with_regular_expressions_are_timed(condition: Condition | None, timed: bool) -> None:
+    matcher = Matcher([rule(name="a", condition=condition), rule(name="b")], ticking(7))
+    for message in ("x", "y", "xx"):
+        matcher.matching(record(message=message))
+    assert matcher.take_spent() == ({"a": 21} if timed else {})
+    assert matcher.take_spent() == {}
+
+
+def test_the_time_of_a_clearing_condition_is_its_rules() -> None:
+    matcher = Matcher([rule(name="a", resolve=ResolvePolicy(when=REGEX), condition=REGEX)], ticking(5))
+    assert [match.clearing for match in matcher.matches([Decoded(record(message="x"), 0)])] == [True, False]
+    assert matcher.take_spent() == {"a": 10}
+
+
+@given(st.lists(st.text("xy", max_size=3), max_size=5))
+def test_timing_changes_no_answer(messages: list[str]) -> None:
+    rules = [rule(name="a", condition=REGEX), rule(name="b", condition=Not(REGEX))]
+    timed, plain = Matcher(rules, ticking(1)), Matcher(rules)
+    for message in messages:
+        assert timed.matching(record(message=message)) == plain.matching(record(message=message))
+    assert plain.take_spent() == {}
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$", "(.*a){20}$", "^(([a-z])+.)+[A-Z]([a-z])+$", "(x+x+)+y"])
+def test_what_makes_other_engines_hang_takes_linear_work(pattern: str) -> None:
+    test = compile_regex(pattern)
+    best = [min(_work(test, "ax" * size + "!") for _ in range(3)) for size in (5_000, 40_000)]
+    assert best[1] < 40 * best[0] + 0.02
+
+
+def _work(test: Callable[[str], bool], text: str) -> float:
+    started = time.process_time()
+    test(text)
+    return time.process_time() - started

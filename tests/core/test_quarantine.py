@@ -22,7 +22,7 @@ def test_the_last_ones_are_kept_and_all_up_to_one_id_are_gone(most: int, steps: 
     for step in steps:
         if isinstance(step, int):
             most = step
-            quarantine.resize(most)
+            quarantine.configure(most)
             added = []
         else:
             samples = [(Rejected.TORN, str(serial + number).encode()) for number in range(int(step))]

@@ -409,6 +409,8 @@ HOSTILE = [
     "bob:a@", "bob:a@h:", " -u a:b", "\x1b", "\\u001b[", "password '", "'password', ", "token::a", "token:\n",
     "cookie: \\n", "/password: 1",
     "pass=12 ", "unexpected token: ", "token    ", " ", "hooks.slack.com/services/", "&quot;", "\\u0022", "1 ", "-",
+    "%5C", "token%3A%22%5C", "token=&quot;&amp;", "%25", "%3A%20", "name%22%3A%20%22", "%1B%5B",
+    "name: %22token%22%2C%20", "password%3A%20%22a%5C", "\\u201c",
 ]  # fmt: skip
 
 

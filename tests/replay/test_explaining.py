@@ -94,6 +94,16 @@ def test_every_line_of_a_trace_is_explained_as_its_record_with_secrets_removed(t
     assert parts(one)["message"][0] == "db failed password=[redacted]"
 
 
+def test_what_the_configuration_hides_is_shown_neither_of_the_record_nor_in_what_would_be_sent(tmp_path: Path) -> None:
+    own = {"redact": {"patterns": ["ACC-[0-9]+"]}}
+    other = {"ruleName": "other", "match": {"service": "shop"}, "channels": ["slack"]}
+    raw = line(1, message="of ACC-1", service="ACC-2", error_type="ACC-3")
+    one = explain_line(config_of(tmp_path, FATAL, other, **own), raw, EPOCH)
+    assert parts(one)["message"][0] == "of [redacted]"
+    assert "ACC-" not in repr(one)
+    assert "[redacted]" in one.rules[0].send[0].text
+
+
 @pytest.mark.parametrize("number", [2, 3])
 def test_every_piece_of_a_containers_line_is_explained_as_its_record(tmp_path: Path, number: int) -> None:
     times = b"2025-06-15T15:06:41Z"

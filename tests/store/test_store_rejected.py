@@ -39,7 +39,7 @@ def test_the_store_holds_what_is_kept_after_every_batch_and_every_change_of_the_
     quarantine = Quarantine([], most)
     with closing(connect(None)) as db:
         for most, count, incident in steps:
-            quarantine.resize(most)
+            quarantine.configure(most)
             transactions = [list(for_rejected((), quarantine.gone))]
             if count:
                 added = quarantine.add("in", "s", 1, samples(count))

@@ -205,3 +205,44 @@ async def test_a_body_that_does_not_come_holds_up_no_stop(monkeypatch: pytest.Mo
             writer.write(HEAD + b"Content-Length: 9\r\nExpect: 100-continue\r\n\r\n")
             assert b"100" in await reader.readuntil(b"\r\n")
         writer.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "http://{host}"}, 200),
+        ({"Origin": "HTTPS://{host}"}, 200),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://{host}"}, 200),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "http://{host}.evil.example"}, 403),
+        ({"Origin": "http://evil.example/{host}"}, 403),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": ""}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": " Cross-Site", "Origin": "http://{host}"}, 403),
+    ],
+)
+@pytest.mark.parametrize("token", [None, TOKEN])
+async def test_no_web_page_from_elsewhere_changes_anything(
+    given: dict[str, str], status: int, token: str | None
+) -> None:
+    """Neither with the token, nor where none is needed; reading is not refused, as nothing answers across origins."""
+    authorized = {} if token is None else {"Authorization": f"Bearer {token}"}
+    async with serving(*ECHO, token=token) as url, aiohttp.ClientSession(url) as session:
+        host = url.removeprefix("http://")
+        headers = {**authorized, **{name: value.format(host=host) for name, value in given.items()}}
+        async with session.post("/api/v1/things/1/ack", json={}, headers=headers) as response:
+            assert response.status == status
+            assert ("another origin" in await response.text()) is (status == 403)
+        async with session.get("/api/v1/things/1", headers=headers) as response:
+            assert response.status == 200
+            assert "Access-Control-Allow-Origin" not in response.headers
+
+
+async def test_a_second_origin_does_not_hide_behind_a_good_one() -> None:
+    async with serving(*ECHO) as url, aiohttp.ClientSession(url) as session:
+        headers = [("Origin", url), ("Origin", "https://evil.example")]
+        async with session.post("/api/v1/things/1/ack", json={}, headers=headers) as response:
+            assert response.status == 403

@@ -23,7 +23,7 @@ from sidecar.config.document.channels import (
     SlackChannel,
     WebhookChannel,
 )
-from sidecar.config.document.daemon import Admin, Heartbeat, Log, PageBudget
+from sidecar.config.document.daemon import Admin, Heartbeat, Log, PageBudget, Redact
 from sidecar.config.document.grouping import ContentGrouping, IntelligentGrouping, TimeGrouping
 from sidecar.config.document.inputs import AnyInput, HttpInput, Input, JournalInput, StdinInput, TailInput
 from sidecar.config.document.lint import Lint
@@ -63,6 +63,7 @@ __all__ = [
     "MuteWindow",
     "PageBudget",
     "PagerDutyChannel",
+    "Redact",
     "ResolveMap",
     "Root",
     "Route",
@@ -232,7 +233,20 @@ class Root(Section, kw_only=True):
             description="Rejected records that are kept to be looked at, over all inputs: the last ones. 0 keeps none.",
         ),
     ] = 1000
+    redact: (
+        Annotated[
+            Redact,
+            Meta(
+                description="What is hidden besides secrets of the usual kinds.",
+                extra={"type": "[map](#redact)", "default": "nothing more"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     strict_permissions: Annotated[
         bool,
-        Meta(description="Refuse, rather than warn about, files that hold a secret and that others may read."),
+        Meta(
+            description="Refuse, rather than warn about, files that hold a secret and that others may read, and a "
+            "`state_dir` that is open to others."
+        ),
     ] = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from sidecar.config.document.base import Duration, MaxPages, Secret, SecretFile, Section, Text
@@ -35,6 +36,20 @@ class Log(Section, kw_only=True):
         "info"
     )
     format: Annotated[Literal["json", "text"], Meta(description="One JSON object a line, or text.")] = "text"
+
+
+class Redact(Section, kw_only=True):
+    """What is hidden besides secrets of the usual kinds."""
+
+    patterns: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=1024)]],
+        Meta(
+            max_length=50,
+            description="What they find is `[redacted]` in everything that is kept or sent: account numbers, names of "
+            "customers. At most 50 of at most 1,024 characters.",
+            extra={"type": "list of RE2 patterns"},
+        ),
+    ] = msgspec.field(default_factory=list)
 
 
 class PageBudget(Section, kw_only=True):

@@ -25,6 +25,18 @@ class InMemory(Event, frozen=True, kw_only=True):
     text = "no state_dir: everything is kept in memory and forgotten at a restart"
 
 
+class StateOpenToOthers(Event, frozen=True, kw_only=True):
+    """The state directory was there before, and more than its owner may look into it."""
+
+    severity = Severity.WARNING
+    text = (
+        "state_dir is open to other users: make it its owner's alone (chmod 0700), or name a directory below it, which "
+        "will be created so"
+    )
+    state_dir: str
+    mode: str
+
+
 class Stopping(Event, frozen=True, kw_only=True):
     """The daemon was asked to stop."""
 

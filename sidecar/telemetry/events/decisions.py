@@ -17,6 +17,13 @@ class Matched(Event, frozen=True, kw_only=True):
     matches: int
 
 
+class ConditionsTimed(Event, frozen=True, kw_only=True):
+    """A rule's conditions with regular expressions were asked, and took this long."""
+
+    rule: str
+    seconds: float
+
+
 class Discarded(Event, frozen=True, kw_only=True):
     """Matches that changed nothing."""
 
