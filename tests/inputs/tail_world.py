@@ -138,6 +138,8 @@ class World:
         """Written to a file that nobody need expect more in."""
         self.forgotten: set[str] = set()
         """Read so long ago, and so short, that it may be read again."""
+        self.inodes: set[int] = set()
+        """Of files that the daemon may have seen."""
         self.accountable: set[str] = set()
         """Destroyed in a file that the daemon knew."""
         self.destroyed = False
@@ -248,6 +250,9 @@ class World:
         self.files[new] = File()
         self.every.append(self.files[new])
         self.files[new].put(self.files[path].text)
+        if (self.root / new).stat().st_ino in self.inodes:
+            # It cannot be told from a file that was known to be empty and is gone: such a copy may be read again.
+            self.forgotten |= ids(self.files[path].text)
 
     def truncate(self, app: App) -> None:
         path = self.target(app)
@@ -363,6 +368,10 @@ class World:
             self.late |= ids("".join(file.text for file in self.every)) - self.must
         for file in self.every:
             file.old = file.old or file not in there
+
+    def seen(self) -> None:
+        """Note which files there are for the daemon to see."""
+        self.inodes |= {(self.root / name).stat().st_ino for name in self.files if (self.root / name).exists()}
 
     def saved(self) -> None:
         """Note that all that the daemon knew is in the store."""

@@ -222,6 +222,7 @@ class Tailing(RuleBasedStateMachine):
         DONE["look"] += 1
         with mock.patch.object(os, "open", refuses):
             self.runner.run(self.driver.look())
+        self.world.seen()
 
     @precondition(lambda self: self.up)
     @rule()
