@@ -23,11 +23,15 @@ from pathlib import Path
 from typing import IO, Any
 
 import msgspec
-from backports import zstd
 
 from sidecar.core.decode.json_object import Fields
 from sidecar.core.following import rotation_count, unrotated
 from sidecar.inputs.tail.lineage import Lineage
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 STDIN = "-"
 

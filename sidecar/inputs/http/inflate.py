@@ -10,12 +10,17 @@ Invariants
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import cramjam
-from backports import zstd
 from isal import isal_zlib
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 PIECE = 64 * 1024
 """Bytes yielded at once: between them others have their turn, also where a line has ten bytes."""
