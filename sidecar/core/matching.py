@@ -70,10 +70,13 @@ class _Compiled(msgspec.Struct, frozen=True):
     rule: Rule
     error_type: Callable[[str | None], bool]
     condition: Test | None
+    of_a_kind: bool
+    """Level, error type and service tell whether the condition holds."""
 
 
 _Kind = tuple[str, Test | None, Group | None, Callable[[Record, bool], Group]]
-"""A rule's name and its further condition; the group, where level, error type and service tell it; how to tell it."""
+"""A rule's name and what of its condition is still to be tested; the group, where level, error type and service tell it;
+how to tell it."""
 
 _OF_A_KIND = frozenset({"level", "error_type", "errorType", "service"})
 
@@ -103,6 +106,7 @@ class Matcher:
                 rule=rule,
                 error_type=_error_type_test(rule.error_types),
                 condition=None if rule.condition is None else self._test(rule.name, rule.condition),
+                of_a_kind=rule.condition is not None and _OF_A_KIND.issuperset(_looks_at(rule.condition)),
             )
             for rule in rules
         ]
@@ -191,11 +195,12 @@ class Matcher:
         kinds = tuple(
             (
                 part.rule.name,
-                part.condition,
+                None if part.of_a_kind else part.condition,
                 self.group_of(part.rule, record) if _is_grouped_by_kind(part.rule) else None,
                 self._group_of[part.rule.name],
             )
             for part in self._candidates(record.level, record.error_type)
+            if part.condition is None or not part.of_a_kind or part.condition(record)
         )
         if len(record.error_type or "") + len(record.service or "") <= MAX_CACHED_LENGTH:
             if len(self._kinds) >= MAX_CACHED:

@@ -502,3 +502,33 @@ def _work(test: Callable[[str], bool], text: str) -> float:
     started = time.process_time()
     test(text)
     return time.process_time() - started
+
+
+KIND_FIELDS = st.sampled_from(["service", "error_type", "errorType", "level", "SERVICE", "host"])
+KIND_CONDITIONS = st.recursive(
+    st.one_of(
+        st.builds(Equals, KIND_FIELDS, st.sampled_from(["a", "b", "error"])),
+        st.builds(Glob, KIND_FIELDS, st.sampled_from(["a*", "*r", "?"])),
+        st.builds(Exists, KIND_FIELDS, st.booleans()),
+    ),
+    lambda parts: st.one_of(
+        st.builds(Not, parts),
+        st.builds(All, st.lists(parts, min_size=1, max_size=2).map(tuple)),
+        st.builds(Any, st.lists(parts, min_size=1, max_size=2).map(tuple)),
+    ),
+    max_leaves=4,
+)
+NAMES = st.sampled_from([None, "", "a", "b", "ar"])
+RECORDS = st.builds(Record, time=st.just(0), level=st.sampled_from(Level), error_type=NAMES, service=NAMES, host=NAMES)
+
+
+@given(
+    st.lists(KIND_CONDITIONS, max_size=3),
+    st.lists(RECORDS),
+)
+def test_a_record_matches_whatever_others_of_its_kind_did_before(conditions: list[Condition], records: list[Record]):
+    rules = [Rule(name=str(n), levels=frozenset(Level), condition=one) for n, one in enumerate(conditions)]
+    matcher = Matcher(rules)
+    for record in records * 2:
+        found = [match.rule for match in matcher.matches([Decoded(record, 0)])]
+        assert found == [rule.name for rule in rules if why_not(rule, record) is None]
