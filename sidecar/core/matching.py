@@ -75,8 +75,8 @@ class _Compiled(msgspec.Struct, frozen=True):
 
 
 _Kind = tuple[str, Test | None, Group | None, Callable[[Record, bool], Group]]
-"""A rule's name and what of its condition is still to be tested; the group, where level, error type and service tell it;
-how to tell it."""
+"""A rule's name and what of its condition is still to be tested; the group, where level, error type and service tell
+it; how to tell it."""
 
 _OF_A_KIND = frozenset({"level", "error_type", "errorType", "service"})
 
