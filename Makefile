@@ -7,6 +7,7 @@ DEV := $(VENV)/.dev-installed
 FUZZ := $(VENV)/.fuzz-installed
 SUPPLY := $(VENV)/.supply-installed
 SECONDS ?= 60
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) # many tests wait for processes
 MINUTES ?= 10
 
 # Debian packages with programs that some tests run; those tests are skipped where they are missing.
@@ -57,7 +58,7 @@ imports: $(DEV)
 	$(BIN)/lint-imports
 
 unit: $(DEV)
-	$(BIN)/pytest -n auto $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 torture: $(DEV) ## hundreds of kills and thousands of file actions, under seeds that a failure prints; half an hour
 	$(BIN)/python tests/torture $(ARGS)
