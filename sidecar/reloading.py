@@ -18,6 +18,7 @@ from sidecar.config.problems import Problem, Severity
 from sidecar.config.ruleset import ruleset_of
 from sidecar.config.watch import ConfigWatch
 from sidecar.core.matching import Matcher
+from sidecar.core.prefilter.search import prefilter_of
 from sidecar.delivery.routes import routes_of
 from sidecar.telemetry import events
 from sidecar.telemetry.defects import traced
@@ -122,7 +123,10 @@ def _load(path: Path, environment: Mapping[str, str]) -> Loaded:
         loaded = load(path, environment)
         if loaded.config is not None:
             routes_of(loaded.config)
-            Matcher(ruleset_of(loaded.config).rules)
+            ruleset = ruleset_of(loaded.config)
+            Matcher(ruleset.rules)
+            for options in ruleset.decoding.values():
+                prefilter_of(ruleset.rules, options)
     except Exception as error:  # whatever a file can do must not end the daemon
         problem = Problem(
             file=str(path), path="", message=f"cannot be loaded: {traced(error)}", severity=Severity.ERROR

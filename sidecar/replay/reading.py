@@ -27,7 +27,8 @@ from sidecar.core.decode.settling import MAX_AHEAD
 from sidecar.core.decode.stream import Stream
 from sidecar.core.match import Match
 from sidecar.core.matching import Matcher
-from sidecar.core.prefilter.search import Found, Prefilter, prefilter_of
+from sidecar.core.prefilter.found import Found
+from sidecar.core.prefilter.search import Prefilter, prefilter_of
 from sidecar.core.rule import Rule
 from sidecar.replay import logs
 from sidecar.replay.logs import DamagedError, Log, Progress, Series, blocks, head, in_order

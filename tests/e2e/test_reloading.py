@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
+from pathlib import Path
 
+import pytest
 from running import DATABASE, KEY, RULE_KEY, World, patched, title_of
+
+from sidecar import reloading
 
 SECOND_RULE = {"ruleName": "API errors", "errorType": "APIError", "severity": "error", "channels": ["slack"]}
 THREE = {**DATABASE, "countThreshold": 3, "timeWindowMinutes": 5}
@@ -192,3 +196,15 @@ async def test_a_stop_waits_for_a_reload_that_has_taken_an_input_apart_and_then_
     go.touch()
     assert await daemon.exit() == 0, daemon.stderr
     assert len(await world.received(3, "trigger")) == 3
+
+
+def test_what_cannot_be_searched_for_is_a_problem_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: object) -> None:
+        raise RuntimeError("an expression is not taken")
+
+    monkeypatch.setattr(reloading, "prefilter_of", refuses)
+    file = tmp_path / "sidecar.yaml"
+    file.write_text("inputs: [{type: stdin}]\nrules: [{ruleName: A, channels: []}]\n")
+    loaded = reloading._load(file, {})
+    assert loaded.config is None
+    assert "cannot be loaded" in loaded.problems[0].message

@@ -16,7 +16,8 @@ from sidecar.core.decode.base import UNTIMED, Decoded, Decoder, Rejected
 from sidecar.core.decode.cri import read_cri
 from sidecar.core.decode.docker import read_docker
 from sidecar.core.decode.json_object import read_object
-from sidecar.core.prefilter.search import Found, Prefilter
+from sidecar.core.prefilter.found import Found
+from sidecar.core.prefilter.search import Prefilter
 from sidecar.core.prefilter.texts import TextSearch
 
 MAX_PAUSE = 32

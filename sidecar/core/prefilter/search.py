@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from sidecar.core.decode.base import DecodeOptions
 from sidecar.core.prefilter import texts
-from sidecar.core.prefilter.found import Found as Found
+from sidecar.core.prefilter.found import Found, lines_at
 from sidecar.core.prefilter.needs import Needs, needs_of
 from sidecar.core.prefilter.patterns import (
     COLOUR,
@@ -121,26 +121,7 @@ class Prefilter:
                 self._docker(block, hit)
         except hyperscan.ScanTerminated:
             return None
-        return _lines(block, hits)
-
-
-def _lines(block: bytes, hits: list[tuple[int, bool]]) -> list[Found] | None:
-    """Return the lines that hits end on; None if they are too much of the block."""
-    found: list[Found] = []
-    size = last = 0
-    room = max(len(block) * MAX_SHARE, MIN_HITS * 256)
-    for end, joined in sorted(hits):
-        if end <= last:
-            if joined and not found[-1].joined:
-                found[-1] = found[-1]._replace(joined=True)
-            continue
-        start = block.rfind(b"\n", last, end - 1) + 1 or last
-        last = block.index(b"\n", end - 1) + 1
-        found.append(Found(start, last, joined))
-        size += last - start
-        if size > room:
-            return None
-    return found
+        return lines_at(block, hits, max(len(block) * MAX_SHARE, MIN_HITS * 256))
 
 
 def passed_over(rules: Iterable[Rule], options: DecodeOptions) -> Passed | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sidecar.core.prefilter.found import Found
+from sidecar.core.prefilter.found import Found, lines_at
 from sidecar.core.prefilter.patterns import COLOUR
 
 Scan = Callable[[bytes, Callable[[int, int, int, int, object], bool]], object]
@@ -44,12 +44,12 @@ class TextSearch:
 
     def find(self, block: bytes) -> list[Found] | None:
         """Return the lines of a block of whole lines that show anything, in order; None: too many do."""
-        ends: list[int] = []
+        hits: list[tuple[int, bool]] = []
         room = max(MIN_HITS, len(block) // BYTES_PER_HIT)
 
         def hit(number: int, start: int, end: int, flags: int, context: object) -> bool:
-            ends.append(end)
-            return len(ends) > room
+            hits.append((end, False))
+            return len(hits) > room
 
         at = block.find(COLOUR)
         while at >= 0:
@@ -63,18 +63,7 @@ class TextSearch:
                     scan(block, hit)
         except self._terminated:
             return None
-        found: list[Found] = []
-        size = last = 0
-        most = max(len(block) * MAX_SHARE, MIN_HITS * 256)
-        for end in sorted(ends):
-            if end > last:
-                start = block.rfind(b"\n", last, end - 1) + 1 or last
-                last = block.index(b"\n", end - 1) + 1
-                found.append(Found(start, last, False))
-                size += last - start
-                if size > most:
-                    return None
-        return found
+        return lines_at(block, hits, max(len(block) * MAX_SHARE, MIN_HITS * 256))
 
 
 def is_text(block: bytes) -> bool:
